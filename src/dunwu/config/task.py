@@ -1,0 +1,76 @@
+"""Where problems come from, and how a problem becomes a prompt."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from dunwu.config.base import ConfigModel
+
+WorldKind = Literal["sum", "remainder", "operators"]
+
+
+class WorldTask(ConfigModel):
+    """The embedded world of the `micro` model: verifiable problems in English and Chinese, without end."""
+
+    kind: Literal["world"] = "world"
+    kinds: tuple[WorldKind, ...] = ("sum", "remainder", "operators")
+    languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")
+    num_train: PositiveInt = 8192
+    num_held_out: PositiveInt = 512
+
+
+class ReasoningGymTask(ConfigModel):
+    """A data set of the reasoning-gym package, by name, with its own parameters; its own scorer judges."""
+
+    kind: Literal["reasoning_gym"] = "reasoning_gym"
+    dataset: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    num_train: PositiveInt = 4096
+    num_held_out: PositiveInt = 512
+    answer_instruction: str = ""
+    """Appended to each question after a blank line, for example how to write the answer."""
+
+
+class FileTask(ConfigModel):
+    """JSONL or Parquet files, or a Hugging Face dataset folder (or hub name), with the names of the columns."""
+
+    kind: Literal["file"] = "file"
+    train: str
+    held_out: str | None = None
+    """File with the held-out problems; when left out, `num_held_out` problems are taken off the training file."""
+    num_held_out: NonNegativeInt = 512
+    question_column: str = "question"
+    answer_column: str = "answer"
+    language_column: str | None = None
+    kind_column: str | None = None
+    grader: Literal["math", "numeric", "exact"] = "math"
+    split: str = "train"
+    """Split to read from a Hugging Face dataset."""
+
+
+Task = Annotated[WorldTask | ReasoningGymTask | FileTask, Field(discriminator="kind")]
+
+
+class R1ZeroTemplate(ConfigModel):
+    """The paper's Table 1, word for word (DeepSeek-R1 v1, p. 6); the problem replaces "prompt"."""
+
+    kind: Literal["r1_zero"] = "r1_zero"
+
+
+class ChatTemplate(ConfigModel):
+    """The model's own chat template, the problem as the user's message."""
+
+    kind: Literal["chat"] = "chat"
+    system: str | None = None
+    prefill: str = ""
+    """Text after the template's generation prompt, for example "<think>\\n"; it counts as part of the prompt."""
+
+
+class PlainTemplate(ConfigModel):
+    """Free text in which {question} is replaced by the problem."""
+
+    kind: Literal["plain"] = "plain"
+    text: str = "{question}\n"
+
+
+Template = Annotated[R1ZeroTemplate | ChatTemplate | PlainTemplate, Field(discriminator="kind")]

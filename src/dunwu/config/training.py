@@ -1,0 +1,92 @@
+"""Optimizer, batch shape, sampling, engine, evaluation and checkpoints of a training stage."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from dunwu.config.base import ConfigModel
+
+Frac = Annotated[float, Field(gt=0, le=1)]
+
+
+class ScheduleConfig(ConfigModel):
+    """The learning rate over the steps: linear warm-up, then constant, linear or cosine decay to a share of the peak."""
+
+    kind: Literal["constant", "linear", "cosine"] = "constant"
+    warmup_steps: NonNegativeInt = 0
+    final_frac: Annotated[float, Field(ge=0, le=1)] = 0.1
+
+
+class OptimizerConfig(ConfigModel):
+    """AdamW. The learning rate's default is facts.md section 2; the rest is not stated there (docs/departures.md)."""
+
+    learning_rate: PositiveFloat = 3e-6
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
+    eps: PositiveFloat = 1e-8
+    weight_decay: NonNegativeFloat = 0.0
+    max_grad_norm: PositiveFloat | None = 1.0
+    schedule: ScheduleConfig = ScheduleConfig()
+
+
+class SamplingConfig(ConfigModel):
+    """How completions are sampled."""
+
+    max_new_tokens: PositiveInt = 32768
+    """facts.md section 2: 32,768."""
+    temperature: Annotated[float, Field(ge=0)] = 1.0
+    """facts.md section 2: 1. 0 is greedy (evaluation only)."""
+    top_p: Frac = 1.0
+    top_k: NonNegativeInt = 0
+    min_p: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    stop_strings: tuple[str, ...] = ()
+
+
+class EmbeddedEngine(ConfigModel):
+    """dunwu's own engine, in the training process, on the training weights."""
+
+    kind: Literal["embedded"] = "embedded"
+    max_sequences: PositiveInt = 256
+    """Sequences decoded side by side."""
+    cache_tokens: PositiveInt | None = None
+    """Tokens of KV cache in all; none: what max_sequences of the longest length need."""
+
+
+EngineConfig = EmbeddedEngine
+
+
+class BatchConfig(ConfigModel):
+    """How a step's tokens are cut for the forward and backward pass. Changes speed and memory, never the result."""
+
+    micro_batch_tokens: PositiveInt = 16384
+    """Most tokens in one packed forward pass."""
+    logprob_chunk_tokens: PositiveInt = 1024
+    """Tokens whose logits exist at one time."""
+    gradient_checkpointing: bool = False
+
+
+class EvaluationConfig(ConfigModel):
+    """Held-out evaluation before, after and, if asked, during a stage."""
+
+    num_problems: PositiveInt = 512
+    samples_per_problem: PositiveInt = 16
+    sampling: SamplingConfig | None = None
+    """None: the stage's own sampling."""
+    every_steps: PositiveInt | None = None
+
+
+class CheckpointConfig(ConfigModel):
+    """When the whole training state is written, and how many of them stay on disk."""
+
+    every_steps: PositiveInt = 20
+    keep_last: PositiveInt = 2
+
+
+class ModelConfig(ConfigModel):
+    """The model to start from: `micro`, `smollm2`, a Hugging Face folder, or a hub name."""
+
+    path: str
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the weights in forward and backward; with bfloat16 the optimizer keeps float32 master weights."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    trust_remote_code: bool = False
