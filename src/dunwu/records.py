@@ -2,16 +2,20 @@
 
 The way of one problem through a step:
 
-    Problem --template--> Prompt --engine--> Completion --grading--> Rollout --advantages--> RolloutGroup --packing--> PackedBatch
+    Problem --template--> Prompt --engine--> Completion --grading--> Rollout
+            --advantages--> RolloutGroup --packing--> PackedBatch
 
 Shape legend: T tokens in a packed row, N trained (target) tokens, S segments.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from torch import Tensor
+if TYPE_CHECKING:  # reading a run folder needs the records, not the seconds that importing torch takes
+    from torch import Tensor
 
 FinishReason = Literal["stop", "length"]
 PartStatus = Literal["ok", "not_applicable", "not_gradable", "error"]
@@ -21,8 +25,9 @@ PartStatus = Literal["ok", "not_applicable", "not_gradable", "error"]
 class Problem:
     """One task item, before any template.
 
-    `id` is stable across runs and languages of the same underlying problem only if the task says so; `kind` names the sort
-    of problem within its task ("sum"); `grader` names the rule that judges an answer against `reference`.
+    `id` is stable across runs and languages of the same underlying problem only if the task says so; `kind`
+    names the sort of problem within its task ("sum"); `grader` names the rule that judges an answer against
+    `reference`.
     """
 
     id: str
@@ -36,7 +41,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A problem in its template: the text that the policy continues, and its token ids (tokenised exactly once)."""
+    """A problem in its template: the text that the policy continues, and its token ids (tokenised exactly
+    once)."""
 
     problem: Problem
     text: str
@@ -45,11 +51,13 @@ class Prompt:
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How to sample one completion. temperature 0 is greedy; top_k 0, top_p 1 and min_p 0 switch the filter off.
+    """How to sample one completion. temperature 0 is greedy; top_k 0, top_p 1 and min_p 0 switch the filter
+    off.
 
-    `stop_token_ids` end a completion and are kept as its last token (finish reason "stop"); `stop_strings` end it at the
-    first token that completes one of them, that token kept. Log-probs returned by an engine are those of the distribution
-    that was sampled from at this temperature, before top-k / top-p / min-p filtering.
+    `stop_token_ids` end a completion and are kept as its last token (finish reason "stop"); `stop_strings`
+    end it at the first token that completes one of them, that token kept. Log-probs returned by an engine are
+    those of the distribution that was sampled from at this temperature, before top-k / top-p / min-p
+    filtering.
     """
 
     max_new_tokens: int
@@ -89,7 +97,8 @@ class RewardPart:
 
 @dataclass(frozen=True)
 class Reward:
-    """Named parts and their combination. `total` is None when a needed part could not be computed: the rollout is excluded.
+    """Named parts and their combination. `total` is None when a needed part could not be computed: the
+    rollout is excluded.
 
     `answer` is the extracted, normalised answer (for majority votes), None when there is none.
     """
@@ -126,9 +135,11 @@ class RolloutGroup:
 
 @dataclass(frozen=True)
 class Segment:
-    """Rows [start, end) of a packed row attend causally among themselves and to all of [prefix_start, prefix_end).
+    """Rows [start, end) of a packed row attend causally among themselves and to all of [prefix_start,
+    prefix_end).
 
-    The prefix is a shared prompt; it is itself a segment without prefix. An empty prefix has prefix_start == prefix_end.
+    The prefix is a shared prompt; it is itself a segment without prefix. An empty prefix has prefix_start ==
+    prefix_end.
     """
 
     start: int
@@ -141,8 +152,8 @@ class Segment:
 class PackedBatch:
     """Sequences laid end to end, no padding, prompts of a group once. All tensors lie on one device.
 
-    Target n is token `target_ids_N[n]`, predicted by the hidden state at row `source_N[n]`; it belongs to sequence
-    `sequence_N[n]` (0 .. num_sequences-1, in the order the sequences were given to packing).
+    Target n is token `target_ids_N[n]`, predicted by the hidden state at row `source_N[n]`; it belongs to
+    sequence `sequence_N[n]` (0 .. num_sequences-1, in the order the sequences were given to packing).
     """
 
     token_ids_T: Tensor  # (T,) int64

@@ -1,7 +1,8 @@
 """The policy-gradient objective, as types in a tagged union; `training.objective` matches them in one place.
 
-Every variant spells out its clip, its aggregation over tokens and its advantage scale, so that two recipes can be compared
-line by line. Sources of the defaults: the class docstrings; what no paper states is listed in docs/departures.md.
+Every variant spells out its clip, its aggregation over tokens and its advantage scale, so that two recipes
+can be compared line by line. Sources of the defaults: the class docstrings; what no paper states is listed in
+docs/departures.md.
 """
 
 from typing import Annotated, Literal
@@ -76,7 +77,8 @@ class Gspo(ClippedObjective):
 
 
 class Cispo(ObjectiveBase):
-    """CISPO (MiniMax-M1, arXiv 2506.13585): the importance weight is clipped and detached, no token is dropped."""
+    """CISPO (MiniMax-M1, arXiv 2506.13585): the importance weight is clipped and detached, no token is
+    dropped."""
 
     kind: Literal["cispo"] = "cispo"
     clip_low: PositiveFloat = 10.0

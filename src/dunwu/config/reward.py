@@ -13,13 +13,15 @@ class AccuracyReward(ConfigModel):
     kind: Literal["accuracy"] = "accuracy"
     weight: PositiveFloat = 1.0
     answer_from: Literal["answer_tag", "boxed", "text"] = "answer_tag"
-    """Where the final answer is looked for: in <answer>, in the last \\boxed{}, or in the whole text after any </think>."""
+    """Where the final answer is looked for: in <answer>, in the last \\boxed{}, or in the whole text after
+    any </think>."""
     timeout_seconds: PositiveFloat = 5.0
     """Time limit of one grading, counted from when it starts."""
 
 
 class FormatReward(ConfigModel):
-    """1 if the completion is one non-empty <think> block, then one <answer> block, nothing missing, doubled or stray."""
+    """1 if the completion is one non-empty <think> block, then one <answer> block, nothing missing, doubled
+    or stray."""
 
     kind: Literal["format"] = "format"
     weight: PositiveFloat = 1.0

@@ -20,7 +20,8 @@ from dunwu.config.training import (
 
 
 class RlConfig(ConfigModel):
-    """Everything that one reinforcement-learning stage needs. A step is one policy update (facts.md section 2)."""
+    """Everything that one reinforcement-learning stage needs. A step is one policy update (facts.md section
+    2)."""
 
     task: Task
     template: Template = R1ZeroTemplate()
@@ -31,11 +32,13 @@ class RlConfig(ConfigModel):
     """Prompts behind one policy update, each with `group_size` completions."""
     group_size: Annotated[int, Field(ge=2)] = 16
     steps_per_rollout: PositiveInt = 16
-    """Policy updates made from one rollout: prompts_per_step * steps_per_rollout prompts are sampled at once."""
+    """Policy updates made from one rollout: prompts_per_step * steps_per_rollout prompts are sampled at
+    once."""
     inner_epochs: PositiveInt = 1
     """Passes over a rollout's mini-batches; each pass is steps_per_rollout further steps."""
     split_rollout_by: Literal["prompt", "completion"] = "completion"
-    """Mini-batches are random sets of completions, as in the paper, or of whole groups, whose prompts are computed once."""
+    """Mini-batches are random sets of completions, as in the paper, or of whole groups, whose prompts are
+    computed once."""
 
     objective: Objective = Grpo()
     kl: KlConfig = KlConfig()
@@ -43,7 +46,8 @@ class RlConfig(ConfigModel):
     truncated: Literal["keep", "mask", "zero_reward"] = "keep"
     """Completions cut at max_new_tokens: trained like others, left out of the loss, or given reward 0."""
     refill_rounds: Annotated[int, Field(ge=0)] = 0
-    """Replace groups without reward spread by freshly sampled prompts, at most this many times per rollout."""
+    """Replace groups without reward spread by freshly sampled prompts, at most this many times per
+    rollout."""
 
     optimizer: OptimizerConfig = OptimizerConfig()
     batch: BatchConfig = BatchConfig()
@@ -54,16 +58,19 @@ class RlConfig(ConfigModel):
     @model_validator(mode="after")
     def _possible(self) -> "RlConfig":
         if self.sampling.temperature == 0:
-            raise ValueError("sampling.temperature is 0; RL needs completions that differ: use a value above 0")
+            raise ValueError(
+                "sampling.temperature is 0; RL needs completions that differ: use a value above 0"
+            )
         kinds = [reward.kind for reward in self.rewards]
         if len(set(kinds)) != len(kinds):
             raise ValueError(f"rewards names a kind twice: {kinds}; give each kind once and use its weight")
         if not kinds:
-            raise ValueError("rewards is empty; name at least one, for example [{kind = \"accuracy\"}]")
+            raise ValueError('rewards is empty; name at least one, for example [{kind = "accuracy"}]')
         steps = self.steps_per_rollout * self.inner_epochs
         if self.num_steps % steps:
             raise ValueError(
-                f"num_steps is {self.num_steps}; it must be a multiple of steps_per_rollout * inner_epochs = {steps}"
+                f"num_steps is {self.num_steps}; it must be a multiple of steps_per_rollout * inner_epochs = "
+                f"{steps}"
             )
         return self
 

@@ -32,12 +32,14 @@ class ReasoningGymTask(ConfigModel):
 
 
 class FileTask(ConfigModel):
-    """JSONL or Parquet files, or a Hugging Face dataset folder (or hub name), with the names of the columns."""
+    """JSONL or Parquet files, or a Hugging Face dataset folder (or hub name), with the names of the
+    columns."""
 
     kind: Literal["file"] = "file"
     train: str
     held_out: str | None = None
-    """File with the held-out problems; when left out, `num_held_out` problems are taken off the training file."""
+    """File with the held-out problems; when left out, `num_held_out` problems are taken off the training
+    file."""
     num_held_out: NonNegativeInt = 512
     question_column: str = "question"
     answer_column: str = "answer"
@@ -63,7 +65,8 @@ class ChatTemplate(ConfigModel):
     kind: Literal["chat"] = "chat"
     system: str | None = None
     prefill: str = ""
-    """Text after the template's generation prompt, for example "<think>\\n"; it counts as part of the prompt."""
+    """Text after the template's generation prompt, for example "<think>\\n"; it counts as part of the
+    prompt."""
 
 
 class PlainTemplate(ConfigModel):

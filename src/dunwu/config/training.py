@@ -10,7 +10,8 @@ Frac = Annotated[float, Field(gt=0, le=1)]
 
 
 class ScheduleConfig(ConfigModel):
-    """The learning rate over the steps: linear warm-up, then constant, linear or cosine decay to a share of the peak."""
+    """The learning rate over the steps: linear warm-up, then constant, linear or cosine decay to a share of
+    the peak."""
 
     kind: Literal["constant", "linear", "cosine"] = "constant"
     warmup_steps: NonNegativeInt = 0
@@ -18,7 +19,8 @@ class ScheduleConfig(ConfigModel):
 
 
 class OptimizerConfig(ConfigModel):
-    """AdamW. The learning rate's default is facts.md section 2; the rest is not stated there (docs/departures.md)."""
+    """AdamW. The learning rate's default is facts.md section 2; the rest is not stated there
+    (docs/departures.md)."""
 
     learning_rate: PositiveFloat = 3e-6
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
@@ -56,7 +58,8 @@ EngineConfig = EmbeddedEngine
 
 
 class BatchConfig(ConfigModel):
-    """How a step's tokens are cut for the forward and backward pass. Changes speed and memory, never the result."""
+    """How a step's tokens are cut for the forward and backward pass. Changes speed and memory, never the
+    result."""
 
     micro_batch_tokens: PositiveInt = 16384
     """Most tokens in one packed forward pass."""

@@ -1,0 +1,293 @@
+"""One stage's part of a run folder: metrics, timings, rollouts, checkpoints, evaluations and the final model.
+
+Everything but `timings.jsonl` holds deterministic figures only: a stage that is killed and goes on after
+`rewind` ends with the same bytes as one that was never killed. Made by `RunFolder.stage`; called by training,
+evaluation and stages, and by whatever shows a run.
+"""
+
+import json
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dunwu.errors import DunwuWarning, RunError
+from dunwu.records import RolloutGroup
+from dunwu.runs import checkpoints
+from dunwu.runs.checkpoints import Checkpoint
+from dunwu.runs.files import (
+    canonical_json,
+    hash_folder,
+    remove,
+    sync,
+    write_file,
+    write_file_with,
+    write_folder,
+)
+from dunwu.runs.jsonl import append_line, cut_torn_line, keep_lines, read_lines
+from dunwu.runs.rollout_table import StoredRollouts, read_facts, read_table, write_table
+
+if TYPE_CHECKING:
+    from dunwu.runs.folder import RunFolder
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class StageFolder:
+    """Reads one stage's files and, in a run that was opened for writing, writes them."""
+
+    def __init__(self, run: "RunFolder", name: str) -> None:
+        self.run = run
+        self.name = name
+        self.path = run.path / name
+        self._metrics = self.path / "metrics.jsonl"
+        self._timings = self.path / "timings.jsonl"
+        self._rollouts = self.path / "rollouts"
+        self._checkpoints = self.path / "checkpoints"
+        self._evaluations = self.path / "evaluation"
+        self._last_step: int | None = None
+
+    # Steps
+
+    def append_metrics(self, step: int, metrics: Mapping[str, Any]) -> None:
+        """Add the deterministic figures of one step; steps are written in order, from 1.
+
+        Raises:
+            ValueError: `step` does not follow the last step written (a stage that goes on must `rewind`
+                first).
+            NonFiniteError: a figure is NaN or infinite.
+        """
+        self.run.require_writable()
+        if self._last_step is None:
+            self._last_step = max((record["step"] for record in self.read_metrics()), default=0)
+        if step != self._last_step + 1:
+            raise ValueError(
+                f"step {step} cannot follow step {self._last_step} in {self._metrics}; rewind the stage first"
+            )
+        append_line(self._metrics, {**metrics, "step": step}, f"metrics of step {step}")
+        self._last_step = step
+
+    def append_timings(self, step: int, timings: Mapping[str, Any]) -> None:
+        """Add the figures of one step that differ from run to run: seconds, tokens per second, memory."""
+        self.run.require_writable()
+        append_line(self._timings, {**timings, "step": step}, f"timings of step {step}")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Read one mapping per step, in order, each with its `step`."""
+        return read_lines(self._metrics)
+
+    def read_timings(self) -> list[dict[str, Any]]:
+        """Read one mapping per step, in order, each with its `step`."""
+        return read_lines(self._timings)
+
+    # Rollouts
+
+    def write_rollouts(
+        self,
+        index: int,
+        groups: Sequence[RolloutGroup],
+        *,
+        first_step: int,
+        last_step: int,
+        dropped: Sequence[RolloutGroup] = (),
+    ) -> None:
+        """Write the stage's rollout number `index` (from 1), on which the steps first_step..last_step train.
+
+        `dropped` are groups that were sampled but replaced before training; they are kept beside the others.
+        """
+        self.run.require_writable()
+        stored = StoredRollouts(index, first_step, last_step, tuple(groups), tuple(dropped))
+        write_file_with(self._rollout_path(index), lambda path: write_table(path, stored))
+
+    def rollout_indices(self) -> list[int]:
+        """List the rollouts on disk."""
+        return sorted(int(path.stem.rpartition("-")[2]) for path in self._rollouts.glob("rollout-*.parquet"))
+
+    def rollout_index_of_step(self, step: int) -> int | None:
+        """Return the rollout on which `step` trained, None if it is not on disk."""
+        for index in self.rollout_indices():
+            facts = read_facts(self._rollout_path(index))
+            if facts["first_step"] <= step <= facts["last_step"]:
+                return index
+        return None
+
+    def read_rollouts(self, index: int) -> StoredRollouts:
+        """Read a rollout as it was written, token ids, log-probs and advantages included.
+
+        Raises:
+            RunError: it is not there, or damaged.
+        """
+        return read_table(self._rollout_path(index))
+
+    def _rollout_path(self, index: int) -> Path:
+        return self._rollouts / f"rollout-{index:06d}.parquet"
+
+    # Checkpoints and going on after a kill
+
+    def save_checkpoint(self, step: int, write: Callable[[Path], None], keep_last: int) -> Path:
+        """Let `write` fill a folder with the whole state after `step`, and keep the newest `keep_last`
+        checkpoints."""
+        self.run.require_writable()
+        if self._metrics.exists():
+            sync(self._metrics)  # a checkpoint must never be newer than the metrics it continues
+        return checkpoints.save(self._checkpoints, step, write, keep_last)
+
+    def latest_checkpoint(self) -> Checkpoint | None:
+        """Return the newest checkpoint whose files are as they were written; None if the stage has none.
+
+        A damaged one is passed over with a `DunwuWarning` that names the file: an older one leads to the same
+        end.
+
+        Raises:
+            RunError: there are checkpoints, and all are damaged.
+        """
+        damages: list[str] = []
+        for checkpoint in checkpoints.found(self._checkpoints):
+            damage = checkpoints.damage(checkpoint)
+            if damage is None:
+                for text in damages:
+                    warnings.warn(
+                        f"{text}; going on from step {checkpoint.step} instead", DunwuWarning, stacklevel=2
+                    )
+                return checkpoint
+            damages.append(f"the checkpoint {checkpoint.path} is damaged: {damage}")
+        if damages:
+            raise RunError(
+                f"no checkpoint of stage {self.name} can be used: {'; '.join(damages)}. "
+                f"To start this stage again from its first step, delete {self.path}"
+            )
+        return None
+
+    def rewind(self, step: int) -> None:
+        """Put the folder back to the instant after `step` (0: before the first), so that the stage can go on
+        from there.
+
+        Raises:
+            RunError: the metrics of a step up to `step` are missing.
+        """
+        self.run.require_writable()
+        for path in (self._metrics, self._timings):
+            keep_lines(path, lambda record: record["step"] <= step, path.name)
+        present = [record["step"] for record in self.read_metrics()]
+        if present != list(range(1, step + 1)):
+            missing = sorted(set(range(1, step + 1)) - set(present))
+            raise RunError(
+                f"{self._metrics} should hold the steps 1 to {step} once each; missing: {missing or 'none'}, "
+                f"lines: {len(present)}. Restore the file from a copy, or delete {self.path} to start the "
+                "stage again"
+            )
+        for index in self.rollout_indices():
+            if read_facts(self._rollout_path(index))["first_step"] > step:
+                remove(self._rollout_path(index))
+        for label, record in self._read_evaluations().items():
+            if record["step"] > step:
+                self._remove_evaluation(label)
+        for checkpoint in checkpoints.found(self._checkpoints):
+            if checkpoint.step > step:
+                remove(checkpoint.path)
+        remove(self.model_path)
+        self._last_step = step
+        self.run.log("rewound", stage=self.name, step=step)
+
+    def clean(self) -> None:
+        """Remove torn lines and surplus checkpoints that a killed process left; called when a run is
+        opened."""
+        for path in (self._metrics, self._timings):
+            cut_torn_line(path)
+        checkpoints.prune(self._checkpoints)
+
+    # Evaluations
+
+    def write_evaluation(
+        self, label: str, record: Mapping[str, Any], groups: Sequence[RolloutGroup], *, step: int
+    ) -> None:
+        """Write the figures and samples of an evaluation made after `step`, for example with the label
+        "before".
+
+        The figures must be deterministic; seconds belong in the timings. `step` is added to them.
+
+        Raises:
+            ValueError: the label is not a plain file name.
+        """
+        self.run.require_writable()
+        if not _LABEL.fullmatch(label):
+            raise ValueError(f"the evaluation label {label!r} must be letters, digits, '.', '_' and '-'")
+        stored = StoredRollouts(0, step, step, tuple(groups))
+        write_file_with(self._evaluations / f"{label}.parquet", lambda path: write_table(path, stored))
+        text = canonical_json({**record, "step": step}, f"evaluation {label}", indent=2)
+        write_file(self._evaluations / f"{label}.json", text + "\n")
+
+    def evaluation_labels(self) -> list[str]:
+        """List the finished evaluations, by the step after which they were made."""
+        return list(self._read_evaluations())
+
+    def read_evaluation(self, label: str) -> dict[str, Any] | None:
+        """Read an evaluation's figures, with its `step`; None if it was not finished."""
+        return self._read_evaluations().get(label)
+
+    def read_evaluation_samples(self, label: str) -> tuple[RolloutGroup, ...]:
+        """Read an evaluation's samples.
+
+        Raises:
+            RunError: they are not there, or damaged.
+        """
+        return read_table(self._evaluations / f"{label}.parquet").groups
+
+    def _read_evaluations(self) -> dict[str, dict[str, Any]]:
+        records = {}
+        for path in sorted(self._evaluations.glob("[!.]*.json")):
+            try:
+                records[path.stem] = dict(json.loads(path.read_text(encoding="utf-8")))
+            except ValueError as error:
+                raise RunError(
+                    f"{path} is damaged ({error}); delete it, and the same command makes it again"
+                ) from error
+        return dict(sorted(records.items(), key=lambda item: item[1]["step"]))
+
+    def _remove_evaluation(self, label: str) -> None:
+        for suffix in (
+            "json",
+            "parquet",
+        ):  # the figures first: without them the evaluation counts as not made
+            remove(self._evaluations / f"{label}.{suffix}")
+
+    # The end
+
+    @property
+    def model_path(self) -> Path:
+        """The folder of the final model."""
+        return self.path / "model"
+
+    def save_model(self, write: Callable[[Path], None]) -> Path:
+        """Let `write` fill the folder of the final model."""
+        self.run.require_writable()
+        write_folder(self.model_path, write)
+        return self.model_path
+
+    def mark_finished(self, inputs: Mapping[str, str]) -> None:
+        """Record in the manifest that the stage is done: what it read (name to fingerprint) and the model it
+        made."""
+        outputs = {f"model/{name}": digest for name, digest in hash_folder(self.model_path).items()}
+        self.run.record_stage(self.name, {"inputs": dict(inputs), "outputs": outputs})
+        self.run.log("stage finished", stage=self.name)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stage was marked as finished."""
+        return self.name in self.run.manifest["stages"]
+
+    def check_outputs(self) -> None:
+        """Verify that the finished stage's model is as it was written.
+
+        Raises:
+            RunError: a file is missing or has changed; the message names it.
+        """
+        outputs: dict[str, str] = self.run.manifest["stages"][self.name]["outputs"]
+        actual = hash_folder(self.path / "model")
+        for name, digest in outputs.items():
+            if actual.get(name.removeprefix("model/")) != digest:
+                raise RunError(
+                    f"{self.path / name} is missing or has changed since stage {self.name} finished; restore "
+                    "it, or start a new run folder"
+                )
