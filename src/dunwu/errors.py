@@ -1,7 +1,7 @@
 """One exception family: every error that is the caller's fault is a DunwuError.
 
-A message says what is wrong, the value, what is allowed and what to do next. A broken invariant of our own is an
-`assert`, never one of these.
+A message says what is wrong, the value, what is allowed and what to do next. A broken invariant of our own is
+an `assert`, never one of these.
 """
 
 
