@@ -1,0 +1,1 @@
+"""The embedded world: verifiable problems in English and Chinese, and the corpus from which `micro` was made."""

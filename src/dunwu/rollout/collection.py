@@ -1,0 +1,82 @@
+"""From prompts to graded rollouts: generate with an engine, decode once, grade beside generation.
+
+The engine and the grader are given; a completion is handed to the grader the moment it is finished, so that grading overlaps
+generation. Called by the RL loop and by evaluation.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from dunwu.functional.seeds import derive_seed
+from dunwu.records import Completion, FinishReason, GenerationRequest, Problem, Prompt, Reward, Rollout, SamplingParams
+from dunwu.rollout.engine import RolloutEngine
+
+
+class TextDecoder(Protocol):
+    """The part of a tokenizer that is needed here."""
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str: ...
+
+
+class GradingService(Protocol):
+    """The part of a grader that is needed here."""
+
+    def submit(self, problem: Problem, text: str, finish_reason: FinishReason) -> Future[Reward]: ...
+
+
+@dataclass(frozen=True)
+class Collector:
+    """An engine, a tokenizer and a grader that belong together."""
+
+    engine: RolloutEngine
+    tokenizer: TextDecoder
+    grader: GradingService
+
+    def collect(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        num_samples: int,
+        sampling: SamplingParams,
+        run_seed: int,
+        seed_path: tuple[int | str, ...],
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> list[tuple[Rollout, ...]]:
+        """Sample `num_samples` completions of each prompt and grade them.
+
+        Args:
+            seed_path: names the draw, for example (stage, rollout); sample s of prompt p is drawn from
+                derive_seed(run_seed, *seed_path, p's problem id, how often it came before in `prompts`, s) alone.
+            on_progress: called with (finished, all) completions.
+        Returns:
+            One tuple of rollouts per prompt, in the order given; every rollout is there, graded or not.
+        """
+        times: Counter[str] = Counter()
+        requests = []
+        for prompt in prompts:
+            path = (*seed_path, prompt.problem.id, times[prompt.problem.id])
+            times[prompt.problem.id] += 1
+            seeds = tuple(derive_seed(run_seed, *path, s) for s in range(num_samples))
+            requests.append(GenerationRequest(prompt.token_ids, seeds))
+        texts: dict[tuple[int, int], str] = {}
+        rewards: dict[tuple[int, int], Future[Reward]] = {}
+        total = len(prompts) * num_samples
+
+        def finished(request: int, sample: int, completion: Completion) -> None:
+            text = self.tokenizer.decode(completion.token_ids, skip_special_tokens=True)
+            texts[request, sample] = text
+            problem = prompts[request].problem
+            rewards[request, sample] = self.grader.submit(problem, text, completion.finish_reason)
+            if on_progress is not None:
+                on_progress(len(texts), total)
+
+        completions = self.engine.generate(requests, sampling, on_finished=finished)
+        return [
+            tuple(
+                Rollout(s, completion, texts[p, s], rewards[p, s].result()) for s, completion in enumerate(of_prompt)
+            )
+            for p, of_prompt in enumerate(completions)
+        ]

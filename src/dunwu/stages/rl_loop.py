@@ -1,0 +1,198 @@
+"""The loop of every RL stage: evaluate, then rollout by rollout sample, update, record, checkpoint; evaluate again.
+
+A killed stage goes on from its last checkpoint, in the middle of a rollout too (the rollout is read back from the run folder),
+and ends with the same bytes. Called by the stage files; what differs between stages is in their configuration.
+"""
+
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dunwu.config.stage import RlConfig
+from dunwu.evaluation.run import EvaluationResult, evaluate
+from dunwu.functional.seeds import derive_seed
+from dunwu.models.loading import save_policy
+from dunwu.records import RolloutGroup
+from dunwu.stages.context import StageContext
+from dunwu.stages.rl_setup import RlParts, rl_parts, sampling_params
+from dunwu.training.rl_metrics import completion_metrics, explain_zero, rollout_counts
+from dunwu.training.rl_step import update_policy
+from dunwu.training.rollout_phase import RolloutPhase
+from dunwu.training.sequences import split_into_minibatches, train_sequences
+
+
+def run_rl(config: RlConfig, context: StageContext) -> dict[str, Any]:
+    """Run or continue an RL stage to its end.
+
+    Returns:
+        The stage's record for summary.json: name, before, after, num_problems, wall_seconds.
+    """
+    folder, progress = context.folder, context.progress
+    checkpoint = folder.latest_checkpoint()
+    folder.rewind(0 if checkpoint is None else checkpoint.step)
+    with rl_parts(config, context, checkpoint) as parts:
+        loop = _RlLoop(config, context, parts)
+        progress.stage_started(folder.name, config.num_steps, parts.state.step)
+        before = loop.evaluate("before", 0)
+        loop.train()
+        after = loop.evaluate("after", config.num_steps)
+        folder.save_model(lambda path: save_policy(parts.state.policy, path))
+    record = {
+        "name": folder.name,
+        "before": before,
+        "after": after,
+        "num_problems": config.evaluation.num_problems,
+        "wall_seconds": _wall_seconds(context),
+    }
+    folder.mark_finished(folder.run.manifest["fingerprints"])
+    progress.stage_finished(folder.name, record)
+    return record
+
+
+class _RlLoop:
+    """One stage's loop: its parts, and the rollout it is training on."""
+
+    def __init__(self, config: RlConfig, context: StageContext, parts: RlParts) -> None:
+        self.config = config
+        self.context = context
+        self.folder = context.folder
+        self.parts = parts
+        self.state = parts.state
+        self.phase = RolloutPhase(
+            config,
+            context.folder.name,
+            context.seed,
+            parts.train,
+            parts.collector,
+            sampling_params(config.sampling, parts.state.policy),
+        )
+
+    def evaluate(self, label: str, step: int) -> Mapping[str, Any]:
+        """Evaluate on the held-out problems, unless this evaluation is already in the run folder."""
+        done = self.folder.read_evaluation(label)
+        if done is not None:
+            return done
+        start = time.monotonic()
+        progress = self.context.progress
+        sampling = self.config.evaluation.sampling or self.config.sampling
+        result: EvaluationResult = evaluate(
+            self.parts.collector,
+            self.parts.held_out,
+            num_samples=self.config.evaluation.samples_per_problem,
+            sampling=sampling_params(sampling, self.state.policy),
+            run_seed=self.context.seed,
+            seed_path=(self.folder.name, "evaluation"),
+            on_progress=lambda finished, total: progress.evaluation(label, finished, total),
+        )
+        self.folder.write_evaluation(label, result.figures, result.groups, step=step)
+        self.folder.run.log("evaluated", stage=self.folder.name, label=label, seconds=time.monotonic() - start)
+        written = self.folder.read_evaluation(label)
+        assert written is not None
+        return written
+
+    def train(self) -> None:
+        """Make the updates that are still to be made."""
+        steps_per_rollout = self.config.steps_per_rollout * self.config.inner_epochs
+        while self.state.step < self.config.num_steps:
+            start = time.monotonic()
+            done = self.state.step % steps_per_rollout
+            if done:
+                stored = self.folder.read_rollouts(self.state.num_rollouts)
+                groups, dropped = list(stored.groups), list(stored.dropped)
+            else:
+                groups, dropped = self._sample()
+            sampling_seconds = time.monotonic() - start
+            minibatches = self._minibatches(groups)
+            counts = rollout_counts(groups, dropped)
+            for minibatch in minibatches[done:]:
+                self._update(groups, minibatch, counts, sampling_seconds)
+                sampling_seconds = 0.0
+
+    def _sample(self) -> tuple[list[RolloutGroup], list[RolloutGroup]]:
+        first = self.state.step + 1
+        groups, dropped = self.phase.sample(self.state, self.context.progress.generation)
+        last = self.state.step + self.config.steps_per_rollout * self.config.inner_epochs
+        self.folder.write_rollouts(
+            self.state.num_rollouts, groups, first_step=first, last_step=last, dropped=dropped
+        )
+        return groups, dropped
+
+    def _minibatches(self, groups: Sequence[RolloutGroup]) -> list[list[Any]]:
+        """All mini-batches of a rollout, inner epoch after inner epoch, each epoch cut anew."""
+        sequences = train_sequences(groups)
+        minibatches = []
+        for epoch in range(self.config.inner_epochs):
+            seed = derive_seed(self.context.seed, self.folder.name, "split", self.state.num_rollouts, epoch)
+            minibatches += split_into_minibatches(
+                sequences, self.config.steps_per_rollout, by=self.config.split_rollout_by, seed=seed
+            )
+        return minibatches
+
+    def _update(
+        self,
+        groups: Sequence[RolloutGroup],
+        minibatch: Sequence[Any],
+        counts: Mapping[str, Any],
+        sampling_seconds: float,
+    ) -> None:
+        """One policy update with everything that is written about it."""
+        state, config = self.state, self.config
+        start = time.monotonic()
+        step = state.step + 1
+        metrics: dict[str, Any] = {"rollout": state.num_rollouts, **counts, **completion_metrics(groups, minibatch)}
+        if minibatch:
+            metrics.update(update_policy(state.policy, state.reference, state.optimizer, minibatch, config, step))
+        state.step = step
+        training_seconds = time.monotonic() - start
+        note = explain_zero(metrics) if minibatch else (
+            "no completion of this mini-batch can be trained on: all were excluded (truncated and masked, or not graded), so no "
+            "update was made"
+        )
+        metrics["note"] = note
+        self.folder.append_metrics(step, metrics)
+        timings = self._timings(groups, metrics, sampling_seconds, training_seconds)
+        self.folder.append_timings(step, timings)
+        self.context.progress.step(step, metrics, timings)
+        if note is not None:
+            self.context.progress.message(f"step {step}: {note}")
+        self._after_update(step)
+
+    def _timings(
+        self,
+        groups: Sequence[RolloutGroup],
+        metrics: Mapping[str, Any],
+        sampling_seconds: float,
+        training_seconds: float,
+    ) -> dict[str, Any]:
+        generated = sum(len(r.completion.token_ids) for group in groups for r in group.rollouts)
+        return {
+            "wall_seconds": sampling_seconds + training_seconds,
+            "sampling_seconds": sampling_seconds,
+            "training_seconds": training_seconds,
+            "generation_tokens_per_second": generated / sampling_seconds if sampling_seconds else None,
+            "training_tokens_per_second": metrics.get("computed_tokens", 0) / training_seconds,
+            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        }
+
+    def _after_update(self, step: int) -> None:
+        """Reference refresh, evaluation and checkpoint, in this order, so that a checkpoint holds all that came before it."""
+        config, state = self.config, self.state
+        if state.reference is not None and config.kl.refresh_every_steps and step % config.kl.refresh_every_steps == 0:
+            state.reference.copy_weights_from(state.policy)
+        every = config.evaluation.every_steps
+        if every and step % every == 0 and step < config.num_steps:
+            self.evaluate(f"step-{step:06d}", step)
+        if step % config.checkpoint.every_steps == 0 or step == config.num_steps:
+            self.folder.save_checkpoint(step, state.save, config.checkpoint.keep_last)
+
+
+def _wall_seconds(context: StageContext) -> float:
+    """Seconds of work in the stage's steps and evaluations; time lost to a kill is not in it."""
+    evaluations = {
+        event["label"]: event["seconds"]
+        for event in context.folder.run.read_events()
+        if event["event"] == "evaluated" and event["stage"] == context.folder.name
+    }
+    steps = sum(record["wall_seconds"] for record in context.folder.read_timings())
+    return round(steps + sum(evaluations.values()), 1)

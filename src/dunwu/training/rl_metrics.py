@@ -1,0 +1,89 @@
+"""The figures of one policy update that come from its completions, and what a zero means. Pure counting.
+
+Called by the RL loop, which adds the figures of the update itself (`rl_step`).
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from dunwu.functional.reflection import checks_itself
+from dunwu.records import Rollout, RolloutGroup
+from dunwu.training.sequences import TrainSequence
+
+
+def completion_metrics(groups: Sequence[RolloutGroup], minibatch: Sequence[TrainSequence]) -> dict[str, Any]:
+    """Rewards and lengths of the completions behind one update.
+
+    Returns:
+        reward, reward_<part> for each part, accuracy, format, length_mean (tokens; also _right, _wrong, _max),
+        truncated_frac, self_check_frac, zero_spread_frac (share of the completions whose group's advantages are all 0).
+        None where there was nothing to measure.
+    """
+    members = [groups[s.group].rollouts[s.rollout] for s in minibatch]
+    spread = {g: any(groups[g].advantages[i] for i in range(len(groups[g].advantages))) for g in {s.group for s in minibatch}}
+    lengths = [len(r.completion.token_ids) for r in members]
+    names = sorted({name for r in members for name in r.reward.parts})
+    metrics: dict[str, Any] = {
+        "reward": _mean([r.reward.total for r in members]),
+        "accuracy": _mean([None if r.reward.correct is None else float(r.reward.correct) for r in members]),
+        "length_mean": _mean(lengths),
+        "length_mean_right": _mean([len(r.completion.token_ids) for r in members if r.reward.correct]),
+        "length_mean_wrong": _mean([len(r.completion.token_ids) for r in members if r.reward.correct is False]),
+        "length_max": max(lengths, default=None),
+        "truncated_frac": _mean([float(r.completion.finish_reason == "length") for r in members]),
+        "self_check_frac": _mean([float(checks_itself(r.text)) for r in members]),
+        "zero_spread_frac": _mean([float(not spread[s.group]) for s in minibatch]),
+    }
+    for name in names:
+        metrics[f"reward_{name}"] = _mean([_part(r, name) for r in members])
+    metrics["format"] = metrics.get("reward_format")
+    return metrics
+
+
+def rollout_counts(groups: Sequence[RolloutGroup], dropped: Sequence[RolloutGroup]) -> dict[str, Any]:
+    """What a whole rollout lost and why: excluded rollouts by cause, groups replaced by refilling."""
+    rollouts = [r for group in groups for r in group.rollouts]
+    statuses = [part.status for r in rollouts for part in r.reward.parts.values()]
+    return {
+        "ungraded": sum(r.reward.total is None for r in rollouts),
+        "grader_errors": statuses.count("error"),
+        "not_gradable": statuses.count("not_gradable"),
+        "refilled_groups": len(dropped),
+    }
+
+
+def explain_zero(metrics: Mapping[str, Any]) -> str | None:
+    """Say which of the well-known causes makes the loss or the reward spread 0; None when neither is.
+
+    The causes, most serious first: everything was truncated; no group has any spread of reward; the policy is still the one
+    that sampled, so that the loss is 0 by construction while its gradient is not.
+    """
+    if metrics.get("truncated_frac") == 1.0:
+        return (
+            "every completion was cut at sampling.max_new_tokens, so none could finish an answer: raise it, or check that the "
+            "model knows its end-of-sequence token"
+        )
+    if metrics.get("zero_spread_frac") == 1.0:
+        accuracy = metrics.get("accuracy")
+        why = "all are right" if accuracy == 1.0 else "all are wrong" if accuracy == 0.0 else "within each group"
+        return (
+            f"no group has any spread of reward ({why}), so nothing is learned from this step: use easier or harder problems, "
+            "a larger group_size, or refill_rounds"
+        )
+    if abs(metrics.get("policy_loss", 1.0)) < 1e-6 and metrics.get("grad_norm", 0.0) > 0:
+        return (
+            "the loss is 0 by construction: on the first update after sampling every ratio is 1 and advantages sum to 0. The "
+            f"gradient is not (norm {metrics['grad_norm']:.3g}); nothing is wrong"
+        )
+    return None
+
+
+def _part(rollout: Rollout, name: str) -> float | None:
+    part = rollout.reward.parts.get(name)
+    return None if part is None else part.value
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    present = [v for v in values if v is not None]
+    return fmean(present) if present else None

@@ -1,0 +1,113 @@
+"""The sampling half of RL: prompts in, graded groups with advantages out. Called by the RL loop once per rollout.
+
+Refilling, truncated completions and a KL penalty in the reward are settled here, before any update is made.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from dunwu.config.stage import RlConfig
+from dunwu.data.packing import PackSequence, pack
+from dunwu.functional.advantages import ragged_group_advantages
+from dunwu.functional.kl import kl_reward_penalties
+from dunwu.models.policy import Policy
+from dunwu.records import Prompt, Rollout, RolloutGroup, SamplingParams
+from dunwu.rollout.collection import Collector
+from dunwu.training.prompt_order import draw_prompts
+from dunwu.training.rl_step import completion_logprobs, per_token
+from dunwu.training.rl_state import RlState
+
+
+@dataclass(frozen=True)
+class RolloutPhase:
+    """What sampling needs and what stays the same through a stage."""
+
+    config: RlConfig
+    stage: str
+    run_seed: int
+    prompts: Sequence[Prompt]
+    collector: Collector
+    sampling: SamplingParams
+
+    def sample(
+        self, state: RlState, on_progress: Callable[[int, int], None] | None = None
+    ) -> tuple[list[RolloutGroup], list[RolloutGroup]]:
+        """Make the next rollout; advances the state's counters.
+
+        Returns:
+            The groups to train on, and those that refilling replaced.
+        """
+        config = self.config
+        state.num_rollouts += 1
+        groups = self._sample_groups(state, config.prompts_per_step * config.steps_per_rollout, 0, on_progress)
+        dropped: list[RolloutGroup] = []
+        for round_number in range(1, config.refill_rounds + 1):
+            flat = [i for i, group in enumerate(groups) if not any(group.advantages)]
+            if not flat:
+                break
+            fresh = self._sample_groups(state, len(flat), round_number, on_progress)
+            for i, group in zip(flat, fresh, strict=True):
+                dropped.append(groups[i])
+                groups[i] = group
+        return groups, dropped
+
+    def _sample_groups(
+        self, state: RlState, num: int, round_number: int, on_progress: Callable[[int, int], None] | None
+    ) -> list[RolloutGroup]:
+        prompts = draw_prompts(
+            self.prompts, state.prompts_drawn, num, run_seed=self.run_seed, stage=self.stage
+        )
+        state.prompts_drawn += num
+        rollouts = self.collector.collect(
+            prompts,
+            num_samples=self.config.group_size,
+            sampling=self.sampling,
+            run_seed=self.run_seed,
+            seed_path=(self.stage, "rollout", state.num_rollouts, round_number),
+            on_progress=on_progress,
+        )
+        if self.config.truncated == "zero_reward":
+            rollouts = [tuple(map(_without_reward_if_truncated, of_prompt)) for of_prompt in rollouts]
+        totals = [[r.reward.total for r in of_prompt] for of_prompt in rollouts]
+        if state.reference is not None and self.config.kl.placement == "reward":
+            totals = penalised_rewards(state.reference, prompts, rollouts, self.config)
+        advantages = ragged_group_advantages(
+            totals, scale=self.config.objective.advantage_scale, eps=self.config.objective.advantage_eps
+        )
+        if self.config.truncated == "mask":
+            advantages = [
+                [None if r.completion.finish_reason == "length" else a for r, a in zip(of_prompt, row, strict=True)]
+                for of_prompt, row in zip(rollouts, advantages, strict=True)
+            ]
+        return [
+            RolloutGroup(prompt, of_prompt, tuple(row))
+            for prompt, of_prompt, row in zip(prompts, rollouts, advantages, strict=True)
+        ]
+
+
+def _without_reward_if_truncated(rollout: Rollout) -> Rollout:
+    if rollout.completion.finish_reason != "length" or rollout.reward.total is None:
+        return rollout
+    return replace(rollout, reward=replace(rollout.reward, total=0.0))
+
+
+def penalised_rewards(
+    reference: Policy, prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]], config: RlConfig
+) -> list[list[float | None]]:
+    """Rewards less kl.coef times the summed KL estimate of each completion, from the log-probs it was sampled with."""
+    flat = [(p, i) for p, of_prompt in enumerate(rollouts) for i in range(len(of_prompt))]
+    sequences = [PackSequence(prompts[p].token_ids, rollouts[p][i].completion.token_ids) for p, i in flat]
+    totals: list[list[float | None]] = [[r.reward.total for r in of_prompt] for of_prompt in rollouts]
+    for row in pack(sequences, config.batch.micro_batch_tokens, reference.device):
+        members = [flat[j] for j in row.sequence_indices]
+        penalties = kl_reward_penalties(
+            per_token([rollouts[p][i].completion.logprobs for p, i in members], reference.device),
+            completion_logprobs(reference, row.batch, config),
+            config.kl.estimator,
+            row.batch.sequence_N,
+            row.batch.num_sequences,
+        ).tolist()
+        for (p, i), penalty in zip(members, penalties, strict=True):
+            total = totals[p][i]
+            totals[p][i] = None if total is None else total - config.kl.coef * penalty
+    return totals
