@@ -18,6 +18,9 @@ from dunwu.config.training import (
     SamplingConfig,
 )
 
+StageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""Names the stage's folder in the run folder."""
+
 
 class RlConfig(ConfigModel):
     """Everything that one reinforcement-learning stage needs. A step is one policy update (facts.md section
@@ -79,7 +82,7 @@ class R1ZeroStage(RlConfig):
     """R1-Zero: GRPO with rule-based rewards on the base model, no SFT (facts.md section 2)."""
 
     kind: Literal["r1_zero"] = "r1_zero"
-    name: str = "r1_zero"
+    name: StageName = "r1_zero"
 
 
 Stage = R1ZeroStage

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from dunwu.config.base import ConfigModel
 
@@ -13,8 +13,8 @@ class WorldTask(ConfigModel):
     """The embedded world of the `micro` model: verifiable problems in English and Chinese, without end."""
 
     kind: Literal["world"] = "world"
-    kinds: tuple[WorldKind, ...] = ("sum", "remainder", "operators")
-    languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")
+    kinds: Annotated[tuple[WorldKind, ...], Field(min_length=1)] = ("sum", "remainder", "operators")
+    languages: Annotated[tuple[Literal["en", "zh"], ...], Field(min_length=1)] = ("en", "zh")
     num_train: PositiveInt = 8192
     num_held_out: PositiveInt = 512
 
@@ -74,6 +74,15 @@ class PlainTemplate(ConfigModel):
 
     kind: Literal["plain"] = "plain"
     text: str = "{question}\n"
+
+    @field_validator("text")
+    @classmethod
+    def _has_question(cls, text: str) -> str:
+        if "{question}" not in text:
+            raise ValueError(
+                "has no {question}, so that every prompt would be the same; put it where the problem goes"
+            )
+        return text
 
 
 Template = Annotated[R1ZeroTemplate | ChatTemplate | PlainTemplate, Field(discriminator="kind")]

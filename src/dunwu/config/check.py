@@ -1,0 +1,157 @@
+"""What a valid recipe still gets wrong on this machine: files that are not there, sizes that cannot work
+together.
+
+Looks at names, file systems and JSON only, so that mistakes are told before weights load; imports no torch.
+Called by the command line before a run starts.
+"""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dunwu.config.keys import nearest
+from dunwu.config.recipe import Recipe
+from dunwu.config.stage import Stage
+from dunwu.config.task import ChatTemplate, FileTask, ReasoningGymTask, Task
+from dunwu.config.training import EvaluationConfig, SamplingConfig
+from dunwu.errors import ConfigError
+
+BUILT_IN_MODELS = ("micro", "smollm2")
+_DATA_SUFFIXES = (".jsonl", ".json", ".parquet")
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse a recipe that cannot run here.
+
+    Raises:
+        ConfigError: the message lists every mistake with its key, its value and what to do.
+    """
+    mistakes = [f"model.path: {problem}" for problem in model_problems(recipe.model.path)]
+    settings = model_settings(recipe.model.path)
+    for stage in recipe.stages:
+        problems = list(stage_problems(stage, settings))
+        if isinstance(stage.template, ChatTemplate):
+            problems += chat_template_problems(recipe.model.path)
+        mistakes += [f"stages.{stage.name}.{problem}" for problem in problems]
+    if mistakes:
+        count = "This cannot run" if len(mistakes) == 1 else f"{len(mistakes)} things cannot run"
+        raise ConfigError(f"{count}:\n\n" + "\n\n".join(f"  {mistake}" for mistake in mistakes))
+
+
+def model_problems(path: str) -> Iterator[str]:
+    """Say what is wrong with a model's name or folder, as far as names and folders tell."""
+    folder = model_folder(path)
+    if folder is None:
+        return
+    if not folder.exists():
+        near = nearest(path, BUILT_IN_MODELS)
+        guess = f"did you mean {near}? Otherwise " if near else ""
+        yield (
+            f"there is no model {path}; {guess}give {' or '.join(BUILT_IN_MODELS)}, a Hugging Face folder, "
+            "or a hub name like owner/model"
+        )
+    elif not (folder / "config.json").is_file():
+        yield f"{path} is not a Hugging Face model folder: it has no config.json"
+
+
+def model_folder(path: str) -> Path | None:
+    """Return the folder in which the model is looked for; None for a built-in or a hub model."""
+    folder = Path(path).expanduser()
+    if path in BUILT_IN_MODELS or (not folder.exists() and _is_hub_name(path)):
+        return None
+    return folder
+
+
+def model_settings(path: str) -> dict[str, Any]:
+    """Read a model's config.json; empty where it is not on this machine or unreadable."""
+    folder = Path(__file__).parents[1] / "assets" / "micro" if path == "micro" else model_folder(path)
+    try:
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8")) if folder else {}
+    except (OSError, ValueError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def chat_template_problems(path: str) -> Iterator[str]:
+    """Say if a model folder has no chat template although the recipe uses it."""
+    folder = model_folder(path)
+    if folder is None or (folder / "chat_template.jinja").is_file():
+        return
+    try:
+        tokenizer = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if not tokenizer.get("chat_template"):
+        yield f'template.kind is "chat", and the model {path} has no chat template; use "r1_zero" or "plain"'
+
+
+def stage_problems(stage: Stage, settings: dict[str, Any]) -> Iterator[str]:
+    """Say what in a stage cannot work, each with its key below the stage."""
+    yield from task_problems(stage.task)
+    yield from evaluation_problems(stage.evaluation, stage.sampling, stage.task)
+    warmup = stage.optimizer.schedule.warmup_steps
+    if warmup >= stage.num_steps:
+        yield (
+            f"optimizer.schedule.warmup_steps is {warmup}, and the stage has {stage.num_steps} steps: the "
+            f"learning rate would never reach its peak; use at most {stage.num_steps - 1}"
+        )
+    longest = stage.sampling.max_new_tokens
+    if stage.engine.cache_tokens is not None and stage.engine.cache_tokens <= longest:
+        yield (
+            f"engine.cache_tokens is {stage.engine.cache_tokens}, less than one prompt with "
+            f"sampling.max_new_tokens = {longest}; raise it, or leave it out"
+        )
+    positions = settings.get("max_position_embeddings")
+    if isinstance(positions, int) and longest >= positions:
+        yield (
+            f"sampling.max_new_tokens is {longest}, and the model has {positions} positions for prompt and "
+            f"completion together; use less than {positions}"
+        )
+
+
+def task_problems(task: Task) -> Iterator[str]:
+    """Say which files or packages of a task are not there."""
+    if isinstance(task, ReasoningGymTask) and importlib.util.find_spec("reasoning_gym") is None:
+        yield 'task.kind is "reasoning_gym", and that package is not installed; pip install "dunwu[tasks]"'
+    if isinstance(task, FileTask):
+        for key, name in (("train", task.train), ("held_out", task.held_out)):
+            if name is not None:
+                yield from _file_problems(f"task.{key}", name)
+        if task.held_out is None and task.num_held_out == 0:
+            yield (
+                "task.num_held_out is 0 and task.held_out is not given: there would be nothing to evaluate "
+                "on; give one"
+            )
+
+
+def evaluation_problems(evaluation: EvaluationConfig, sampling: SamplingConfig, task: Task) -> Iterator[str]:
+    """Say what in an evaluation cannot work."""
+    counted = not (isinstance(task, FileTask) and task.held_out is not None)
+    if counted and 0 < task.num_held_out < evaluation.num_problems:
+        yield (
+            f"evaluation.num_problems is {evaluation.num_problems}, and the task holds out "
+            f"{task.num_held_out} (task.num_held_out); lower the one or raise the other"
+        )
+    used = evaluation.sampling or sampling
+    if used.temperature == 0 and evaluation.samples_per_problem > 1:
+        yield (
+            f"evaluation.samples_per_problem is {evaluation.samples_per_problem}, and at temperature 0 they "
+            "would all be the same; use 1, or a temperature above 0"
+        )
+
+
+def _file_problems(key: str, name: str) -> Iterator[str]:
+    path = Path(name).expanduser()
+    if path.exists() or (path.suffix not in _DATA_SUFFIXES and _is_hub_name(name)):
+        return
+    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = nearest(path.name, beside)
+    guess = f"; did you mean {path.parent / near}?" if near else f" (seen from {Path.cwd()})"
+    yield f"{key}: there is no file {name}{guess}"
+
+
+def _is_hub_name(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == 2 and all(parts) and not name.startswith((".", "~", "/"))

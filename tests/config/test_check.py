@@ -1,0 +1,139 @@
+import importlib.util
+import json
+
+import pytest
+
+from dunwu.config import check
+from dunwu.config.check import check_recipe
+from dunwu.errors import ConfigError
+
+
+def refusal(recipe) -> str:
+    with pytest.raises(ConfigError) as caught:
+        check_recipe(recipe)
+    return str(caught.value)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A model folder with 128 positions and no chat template."""
+    (tmp_path / "config.json").write_text(json.dumps({"max_position_embeddings": 128}))
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", ["micro", "smollm2", "Qwen/Qwen2.5-0.5B"])
+def test_built_in_and_hub_models_pass(stage_recipe, path):
+    check_recipe(stage_recipe(model={"path": path}))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("micor", "model.path: there is no model micor; did you mean micro?"),
+        ("./out/model", "there is no model ./out/model; give micro or smollm2"),
+        ("/no/such/folder", "there is no model /no/such/folder"),
+        ("a/b/c", "there is no model a/b/c"),
+    ],
+)
+def test_a_model_that_is_nowhere_is_told(stage_recipe, path, said):
+    assert said in refusal(stage_recipe(model={"path": path}))
+
+
+def test_a_folder_without_config_is_no_model(stage_recipe, tmp_path):
+    assert "it has no config.json" in refusal(stage_recipe(model={"path": str(tmp_path)}))
+
+
+def test_completions_longer_than_the_model_are_told(stage_recipe, folder):
+    model = {"path": str(folder)}
+    check_recipe(stage_recipe(model=model, sampling={"max_new_tokens": 127}))
+    text = refusal(stage_recipe(model=model, sampling={"max_new_tokens": 128}))
+    assert "stages.r1_zero.sampling.max_new_tokens is 128, and the model has 128 positions" in text
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_an_unreadable_model_config_is_left_to_loading(stage_recipe, folder, text):
+    (folder / "config.json").write_text(text)
+    check_recipe(stage_recipe(model={"path": str(folder)}, sampling={"max_new_tokens": 4096}))
+
+
+def test_a_chat_template_must_be_there(stage_recipe, folder):
+    recipe = stage_recipe(model={"path": str(folder)}, template={"kind": "chat"})
+    assert 'stages.r1_zero.template.kind is "chat"' in refusal(recipe)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    check_recipe(recipe)
+    (folder / "tokenizer_config.json").unlink()
+    check_recipe(recipe)
+    (folder / "tokenizer_config.json").write_text("{}")
+    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    check_recipe(recipe)
+    check_recipe(stage_recipe(template={"kind": "chat"}))
+
+
+def test_a_missing_file_is_told_with_the_nearest(stage_recipe, tmp_path):
+    (tmp_path / "train.jsonl").write_text("")
+    check_recipe(stage_recipe(task={"kind": "file", "train": str(tmp_path / "train.jsonl")}))
+    near = refusal(stage_recipe(task={"kind": "file", "train": str(tmp_path / "trian.jsonl")}))
+    assert f"stages.r1_zero.task.train: there is no file {tmp_path / 'trian.jsonl'}; did you mean" in near
+    assert str(tmp_path / "train.jsonl") in near
+    task = {"kind": "file", "train": str(tmp_path / "train.jsonl"), "held_out": "owner/test.parquet"}
+    assert "task.held_out: there is no file owner/test.parquet (seen from" in refusal(stage_recipe(task=task))
+    check_recipe(stage_recipe(task={"kind": "file", "train": "owner/name"}))
+    assert "no file a/b/c" in refusal(stage_recipe(task={"kind": "file", "train": "a/b/c"}))
+
+
+def test_nothing_held_out_is_told(stage_recipe, tmp_path):
+    task = {"kind": "file", "train": "owner/name", "num_held_out": 0}
+    assert "task.num_held_out is 0 and task.held_out is not given" in refusal(stage_recipe(task=task))
+
+
+def test_a_missing_package_is_told(stage_recipe, monkeypatch):
+    recipe = stage_recipe(task={"kind": "reasoning_gym", "dataset": "chain_sum"})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    check_recipe(recipe)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert 'pip install "dunwu[tasks]"' in refusal(recipe)
+
+
+def test_more_evaluation_problems_than_are_held_out(stage_recipe):
+    text = refusal(stage_recipe(evaluation={"num_problems": 513}))
+    assert "evaluation.num_problems is 513, and the task holds out 512 (task.num_held_out)" in text
+    check_recipe(stage_recipe(evaluation={"num_problems": 600}, task={"kind": "world", "num_held_out": 600}))
+
+
+def test_a_held_out_file_is_counted_later(stage_recipe):
+    task = {"kind": "file", "train": "owner/a", "held_out": "owner/b", "num_held_out": 1}
+    check_recipe(stage_recipe(task=task))
+
+
+def test_many_greedy_samples_are_told(stage_recipe):
+    greedy = {"temperature": 0, "max_new_tokens": 64}
+    text = refusal(stage_recipe(evaluation={"sampling": greedy}))
+    assert "evaluation.samples_per_problem is 16, and at temperature 0" in text
+    check_recipe(stage_recipe(evaluation={"sampling": greedy, "samples_per_problem": 1}))
+
+
+def test_a_cache_smaller_than_one_sequence_is_told(stage_recipe):
+    assert "engine.cache_tokens is 64, less than one prompt with sampling.max_new_tokens = 64" in refusal(
+        stage_recipe(engine={"cache_tokens": 64})
+    )
+    check_recipe(stage_recipe(engine={"cache_tokens": 65}))
+
+
+def test_a_warm_up_longer_than_the_stage_is_told(stage_recipe):
+    schedule = {"schedule": {"warmup_steps": 16}}
+    assert "use at most 15" in refusal(stage_recipe(num_steps=16, optimizer=schedule))
+    check_recipe(stage_recipe(num_steps=32, optimizer=schedule))
+
+
+def test_everything_is_told_at_once(stage_recipe):
+    text = refusal(stage_recipe(model={"path": "micor"}, evaluation={"num_problems": 513}))
+    assert text.startswith("2 things cannot run:\n\n  model.path")
+
+
+def test_the_embedded_model_knows_its_length(monkeypatch, tmp_path):
+    assert check.model_settings("owner/name") == {}
+    monkeypatch.setattr(check, "__file__", str(tmp_path / "config" / "check.py"))
+    (tmp_path / "assets" / "micro").mkdir(parents=True)
+    (tmp_path / "assets" / "micro" / "config.json").write_text('{"max_position_embeddings": 512}')
+    assert check.model_settings("micro") == {"max_position_embeddings": 512}
