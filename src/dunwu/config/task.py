@@ -48,6 +48,10 @@ class FileTask(ConfigModel):
     grader: Literal["math", "numeric", "exact"] = "math"
     split: str = "train"
     """Split to read from a Hugging Face dataset."""
+    held_out_split: str | None = None
+    """Split of the held-out problems, in `held_out` or, when that is left out, in `train`."""
+    subset: str | None = None
+    """Configuration of a hub dataset, for example "main" of openai/gsm8k."""
 
 
 Task = Annotated[WorldTask | ReasoningGymTask | FileTask, Field(discriminator="kind")]

@@ -1,0 +1,87 @@
+"""Scores an answer with a reasoning-gym data set's own scorer. Runs only inside a grading process (`worker`).
+
+Some of those scorers hand the answer to `eval` or to sympy's `parse_expr`, which evaluates it too. A policy's
+text is never run as code: for such a scorer an answer is passed on only if it is a literal or a formula.
+"""
+
+import ast
+import inspect
+import json
+import re
+from functools import lru_cache
+from typing import Any
+
+import reasoning_gym
+
+from dunwu.data.gym_entries import decode_entry
+
+_EVALUATES = re.compile(r"(?<![\w])(?:eval|exec|parse_expr|sympify)\(")
+_FUNCTIONS = frozenset(
+    {
+        *("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "sinh", "cosh", "tanh"),
+        *("asinh", "acosh", "atanh", "exp", "log", "ln", "sqrt", "cbrt", "root", "Abs", "abs", "sign"),
+        *("factorial", "binomial", "gamma", "erf", "Integer", "Rational", "Float"),
+    }
+)
+_NODES = (
+    *(ast.Expression, ast.Constant, ast.Name, ast.Load, ast.List, ast.Tuple, ast.Set, ast.Dict),
+    *(ast.UnaryOp, ast.BinOp, ast.Compare, ast.operator, ast.unaryop, ast.cmpop),
+)
+_FORMULA = re.compile(r"[\w\s+\-*/^%()\[\],.=!<>{}]*", re.ASCII)
+_CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
+_FULL_SCORE = 1 - 1e-9
+
+
+@lru_cache(maxsize=16)
+def _scorer(dataset: str, params: str) -> Any:
+    return reasoning_gym.create_dataset(dataset, **json.loads(params))
+
+
+def is_formula(text: str) -> bool:
+    """Return whether a text is only a literal or a formula: no attribute, no call but of mathematical
+    functions."""
+    if "__" in text:
+        return False
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # Not Python as it stands, but parse_expr rewrites before it evaluates ("5!"): judge the characters.
+        attribute = re.search(r"\.\s*[A-Za-z_]", text)
+        return bool(_FORMULA.fullmatch(text)) and not attribute and set(_CALL.findall(text)) <= _FUNCTIONS
+    return all(_is_plain(node) for node in ast.walk(tree))
+
+
+def _is_plain(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id in _FUNCTIONS and not node.keywords
+    return isinstance(node, _NODES)
+
+
+def evaluates_answers(dataset: Any) -> bool:
+    """Return whether a data set's scorer is written with a function that evaluates text."""
+    return bool(_EVALUATES.search(inspect.getsource(type(dataset).score_answer)))
+
+
+def score(dataset: str, params: dict[str, Any], entry: Any, answer: str) -> tuple[bool, str]:
+    """Return whether the scorer gives the full score, and the score in words.
+
+    Args:
+        dataset, params: what the problem was made with.
+        entry: the entry as `encode_entry` wrote it.
+        answer: the policy's answer.
+    Departures: the scorers' partial scores count as wrong, as the paper's accuracy reward is 0 or 1; many of
+        them pay for an answer that merely contains the right one.
+    """
+    scorer = _scorer(dataset, json.dumps(params, sort_keys=True))
+    if evaluates_answers(scorer) and not is_formula(answer):
+        return False, "the answer is not a plain formula, and this scorer would run it as code"
+    decoded = decode_entry(entry)
+    try:
+        value = float(scorer.score_answer(answer, decoded))
+    except MemoryError:
+        raise
+    except Exception as error:
+        # A scorer that can judge its own answer, and fails on this one, fails because of this one.
+        scorer.score_answer(decoded["answer"] or "", decoded)
+        return False, f"the scorer fails on this answer: {type(error).__name__}: {error}"
+    return value >= _FULL_SCORE, f"score {value:g}"

@@ -1,0 +1,202 @@
+"""One notation for answers: Chinese and Unicode signs, plain-text maths and LaTeX spacing become one LaTeX
+dialect.
+
+Pure text in, pure text out; nothing is evaluated. Called by the numeric and maths graders on the answer and
+on the
+reference alike, before either is compared. Every pattern is linear: the text was written by a policy.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from dunwu.rewards.answers import last_boxed
+
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+
+_SIGNS = str.maketrans(
+    {
+        "｛": r"\{",
+        "｝": r"\}",
+        "、": ",",
+        "−": "-",
+        "–": "-",
+        "×": r"\times ",
+        "·": r"\cdot ",
+        "⋅": r"\cdot ",
+        "÷": "/",
+        "∕": "/",
+        "⁄": "/",
+        "±": r"\pm ",
+        "≤": r"\le ",
+        "≥": r"\ge ",
+        "≠": r"\ne ",
+        "∞": r"\infty ",
+        "∪": r"\cup ",
+        "∩": r"\cap ",
+        "∈": r"\in ",
+        "∅": r"\emptyset ",
+        "ℝ": r"\mathbb{R}",
+        "π": r"\pi ",
+        "°": r"^\circ ",
+        "∶": ":",
+        "或": r"\text{ or }",
+        "和": r"\text{ and }",
+        "且": r"\text{ and }",
+    }
+)
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_RAISED_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
+_LOWERED_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+_VULGAR = re.compile("[¼½¾⅐-⅞]")
+_ROOT_SIGN = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|[A-Za-z]))")
+
+_LATEX_NAMES = (
+    (re.compile(r"\\(?:left|right|displaystyle|textstyle|limits)(?![A-Za-z])"), ""),
+    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"\{,\}"), ","),
+    (re.compile(r"(?<=\d)\\[,!;: ](?=\d{3}(?!\d))"), ","),
+    (re.compile(r"\\[,!;:]|\\q?quad(?![A-Za-z])|~"), " "),
+    (re.compile(r"\\(?:leq|leqslant)(?![A-Za-z])"), r"\\le"),
+    (re.compile(r"\\(?:geq|geqslant)(?![A-Za-z])"), r"\\ge"),
+    (re.compile(r"\\neq(?![A-Za-z])"), r"\\ne"),
+)
+_PLAIN_MATHS = (
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"(?<![A-Za-z\\])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (re.compile(r"\^\s*\(([^()]*)\)"), r"^{\1}"),
+    (
+        re.compile(r"(?<![A-Za-z\\])(arc(?:sin|cos|tan)|sin|cos|tan|cot|sec|csc|ln|log|exp|pi)(?![A-Za-z])"),
+        r"\\\1 ",
+    ),
+    (re.compile(r"(?<![A-Za-z\\])(?:infinity|inf)(?![A-Za-z])"), r"\\infty"),
+)
+_ANSWER_PHRASE = re.compile(
+    r"^(?:(?:so|thus|therefore|hence)?,? ?(?:the )?(?:final )?answer(?: is)?(?: ?[:=])?"
+    r"|(?:所以|因此)?,?(?:最终)?答案[是为]?:?) ?(?=[^ ])",
+    re.IGNORECASE,
+)
+_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
+_DELIMITED = re.compile(
+    r"\$\$([^$]*)\$\$|(?<!\\)\$([^$]*)(?<!\\)\$|\\\(((?:[^\\]|\\(?![()]))*)\\\)|\\\[((?:[^\\]|\\(?![\[\]]))*)\\\]"
+)
+_ANSWER_MARK = re.compile(r"(?:answer(?: is)?|答案[是为]?|####) ?[:=：]?[ \t]*(?=\S)", re.IGNORECASE)
+_JOINING = re.compile(r"\s*(?:[,;]|\band\b|\bor\b|\\text\{\s*(?:and|or)\s*\}|[=<>])\s*")
+_COMMAND = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+")
+_WORD = re.compile(r"[A-Za-z]{3,}|[\u4e00-\u9fff]+")
+_NUMBER = re.compile(r"(?<![\w.^_{])[-+]?(?:\d[\d,]*\d|\d)(?:\.\d+)?(?:/\d+)?%?")
+
+
+def normalise_text(text: str) -> str:
+    """Return the text with full-width signs made plain, invisible ones dropped and white space collapsed."""
+    return " ".join(unicodedata.normalize("NFC", text).translate(_FULL_WIDTH).translate(_INVISIBLE).split())
+
+
+@lru_cache(maxsize=2048)
+def clean(text: str) -> str:
+    """Return an answer in the one notation, without the things people wrap answers in.
+
+    Taken off: a `\\boxed{}` (the last one wins), math delimiters or markdown around the whole, "the answer
+        is", a full
+    stop at the end, LaTeX that only changes the look. Rewritten: Unicode and Chinese signs, `sqrt(x)`,
+    `x**2`, `pi`.
+    """
+    boxed = last_boxed(text)
+    text = text if boxed is None else boxed
+    text = _VULGAR.sub(lambda m: " " + unicodedata.normalize("NFKC", m.group()), text)
+    text = _RAISED_RUN.sub(lambda m: f"^{{{m.group().translate(_RAISED)}}}", text)
+    text = _LOWERED_RUN.sub(lambda m: f"_{{{m.group().translate(_LOWERED)}}}", text)
+    text = _ROOT_SIGN.sub(lambda m: rf"\sqrt{{{m.group(1) or m.group(2)}}}", text)
+    text = normalise_text(text.translate(_SIGNS))
+    text = _unwrap(text)
+    text = _unwrap(_ANSWER_PHRASE.sub("", text))
+    for pattern, replacement in (*_LATEX_NAMES, *_PLAIN_MATHS):
+        text = pattern.sub(replacement, text)
+    return " ".join(text.split())
+
+
+def expression(cleaned: str) -> str | None:
+    """Return the one LaTeX expression in a cleaned answer, without math delimiters.
+
+    Prose is accepted around exactly one delimited expression or one number. None for prose with none or
+    several, so that "it is 4 or 5, maybe 6" is no answer, and for digits parted by a space ("12 34"), which
+    name no number.
+    """
+    segments = [
+        next(part for part in match.groups() if part is not None) for match in _DELIMITED.finditer(cleaned)
+    ]
+    if segments:
+        around = _JOINING.sub(" ", _DELIMITED.sub(" ", cleaned))
+        if around.strip():
+            found = segments[0] if len(segments) == 1 else None
+        else:
+            found = _DELIMITED.sub(lambda m: next(part for part in m.groups() if part is not None), cleaned)
+    elif is_prose(cleaned):
+        numbers = _NUMBER.findall(cleaned)
+        found = numbers[0] if len(numbers) == 1 else None
+    else:
+        found = cleaned
+    if found is None or not found.strip() or re.search(r"\d \d", found):
+        return None
+    return found.strip()
+
+
+def final_statement(text: str) -> str:
+    """Return the part of a free text that states its result: one guess, the last.
+
+    The last `\\boxed{}`; else the line behind the last "answer is", "答案是" or "####"; else, of the
+    last line, the last formula in math delimiters, what follows its last equals sign, or its last number;
+    else the last line.
+    """
+    if last_boxed(text) is not None:
+        return text
+    marks = list(_ANSWER_MARK.finditer(text))
+    if marks:
+        return text[marks[-1].end() :].partition("\n")[0]
+    line = text.rstrip().rpartition("\n")[2]
+    segments = _DELIMITED.findall(line)
+    if segments:
+        return next(part for part in segments[-1] if part)
+    if "=" in line:
+        return line.rpartition("=")[2]
+    numbers = _NUMBER.findall(line)
+    return numbers[-1] if numbers and is_prose(line) else line
+
+
+def is_prose(cleaned: str) -> bool:
+    """Return whether two or more words stand outside LaTeX commands, "and" and "or" not counted."""
+    return len(_WORD.findall(_JOINING.sub(" ", _COMMAND.sub(" ", cleaned)))) >= 2
+
+
+def word(cleaned: str) -> str | None:
+    """Return the text if the answer is only words ("even", "\\text{no solution}", "星期一"), None otherwise.
+
+    One to three Latin letters are no word: they may be variables.
+    """
+    text = re.sub(r"^\\(?:text|textbf|mathrm)\s*\{([^{}]*)\}$", r"\1", cleaned).strip()
+    letters = text.replace(" ", "").replace("-", "")
+    if not letters.isalpha() or (letters.isascii() and len(letters) < 4):
+        return None
+    return text.casefold()
+
+
+def _unwrap(text: str) -> str:
+    """Take off delimiters that enclose the whole text, and a full stop behind it, until nothing changes."""
+    while True:
+        before = text
+        text = text.strip()
+        if text.endswith(("。", "．")) or (text.endswith(".") and not text.endswith("..")):
+            text = text[:-1].rstrip()
+        for left, right in _WRAPPERS:
+            inner = text[len(left) : -len(right)]
+            if (
+                len(text) > len(left + right)
+                and text.startswith(left)
+                and text.endswith(right)
+                and right not in inner
+            ):
+                text = inner
+        if text == before:
+            return text
