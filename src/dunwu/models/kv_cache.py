@@ -1,9 +1,8 @@
 """The keys and values of running sequences, in slots that are allocated once and never moved or grown.
 
-A slot holds one sequence. Keys lie with their positions last and values with their positions second to last,
-so that both products of a decode step read plain matrices. `PrefillContext` computes prompts packed and
-stores them; `DecodeContext` appends one token to each of the slots 0 .. B-1 and attends to all that a slot
-holds. Which sequence lies in which slot is known to the caller (`rollout.embedded`), not here.
+A slot holds one sequence. `PrefillContext` computes prompts packed and stores them; `DecodeContext` appends
+one token to each of the slots 0 .. B-1 and attends to all that a slot holds. Which sequence lies in which
+slot is known to the caller (`rollout.embedded`), not here.
 
 Shape legend: S slots, B running sequences, T rows of a packed row, H query heads, K key heads, G = H / K, D
 head size of queries and keys, E of values, L positions.
@@ -41,7 +40,7 @@ class KvCache:
         return sum(part.nbytes for part in (*self._keys.values(), *self._values.values()))
 
     def keys(self, layer: int) -> Tensor:
-        """(S, K, D, L)"""
+        """(S, K, L, D)"""
         return self._keys[layer]
 
     def values(self, layer: int) -> Tensor:
@@ -54,14 +53,14 @@ class KvCache:
         """Write one token's key and value per row at its slot and position."""
         if layer not in self._keys:
             self._allocate(layer, key_TKD, value_TKE)
-        self._keys[layer][slots_T, :, :, positions_T] = key_TKD
+        self._keys[layer][slots_T, :, positions_T] = key_TKD
         self._values[layer][slots_T, :, positions_T] = value_TKE
 
     @torch.inference_mode()
     def copy(self, sources: Sequence[int], targets: Sequence[int], length: int) -> None:
         """Give each target slot the first `length` positions of its source; no slot is both."""
         for keys in self._keys.values():
-            keys[targets, :, :, :length] = keys[sources, :, :, :length]
+            keys[targets, :, :length] = keys[sources, :, :length]
         for values in self._values.values():
             values[targets, :, :length] = values[sources, :, :length]
 
@@ -69,7 +68,7 @@ class KvCache:
         (_, heads, size), value_size = key_TKD.shape, value_TKE.shape[-1]
         slots, length = self.max_slots, self.max_length
         try:
-            self._keys[layer] = _zeros((slots, heads, size, length), like=key_TKD)
+            self._keys[layer] = _zeros((slots, heads, length, size), like=key_TKD)
             self._values[layer] = _zeros((slots, heads, length, value_size), like=value_TKE)
         except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
             raise ModelError(
@@ -116,14 +115,14 @@ class DecodeContext:
         self.cache.store(layer.layer, self._slots_B, self.positions_B, key_BKD, value_BKE)
         num_sequences, num_heads, size = query_BHD.shape
         num_key_heads = key_BKD.shape[1]
-        key_BKDL = self.cache.keys(layer.layer)[:num_sequences, ..., : self.longest]
+        key_BKLD = self.cache.keys(layer.layer)[:num_sequences, :, : self.longest]
         value_BKLE = self.cache.values(layer.layer)[:num_sequences, :, : self.longest]
         query_BKGD = query_BHD.reshape(num_sequences, num_key_heads, num_heads // num_key_heads, size)
-        scores_BKGL = torch.matmul(query_BKGD, key_BKDL).mul_(layer.scale)
+        scores_BKGL = _scores(query_BKGD * layer.scale, key_BKLD)
         if layer.softcap is not None:
-            scores_BKGL = scores_BKGL.div_(layer.softcap).tanh_().mul_(layer.softcap)
-        scores_BKGL += self._bias(layer.sliding_window, scores_BKGL.dtype)
-        weights_BKGL = torch.softmax(scores_BKGL, dim=-1, dtype=torch.float32).to(query_BHD.dtype)
+            scores_BKGL = (scores_BKGL / layer.softcap).tanh() * layer.softcap
+        scores_BKGL = scores_BKGL + self._bias(layer.sliding_window, scores_BKGL.dtype)
+        weights_BKGL = torch.softmax(scores_BKGL, dim=-1)
         return torch.matmul(weights_BKGL, value_BKLE).reshape(num_sequences, num_heads, -1)
 
     def _bias(self, window: int | None, dtype: torch.dtype) -> Tensor:
@@ -161,3 +160,12 @@ def _zeros(shape: tuple[int, ...], *, like: Tensor) -> Tensor:
         return torch.zeros(shape, dtype=like.dtype, device=like.device)
     num_bytes = int(np.prod(shape)) * like.element_size()
     return torch.from_numpy(np.zeros(num_bytes, dtype=np.uint8)).view(like.dtype).view(shape)
+
+
+def _scores(query_BKGD: Tensor, key_BKLD: Tensor) -> Tensor:
+    """query @ key^T (B, K, G, L). In 16 bit the product of the key matrix with the few queries is the quicker
+    one on a CPU.
+    """
+    if query_BKGD.dtype == torch.float32:
+        return torch.matmul(query_BKGD, key_BKLD.transpose(2, 3))
+    return torch.matmul(key_BKLD, query_BKGD.transpose(2, 3)).transpose(2, 3)
