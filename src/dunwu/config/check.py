@@ -57,16 +57,17 @@ def model_problems(path: str) -> Iterator[str]:
 
 
 def model_folder(path: str) -> Path | None:
-    """Return the folder in which the model is looked for; None for a built-in or a hub model."""
+    """Return the folder in which the model is looked for; None for one that is fetched: `smollm2` and hub
+    names."""
+    if path == "micro":
+        return Path(__file__).parents[1] / "assets" / "micro"
     folder = Path(path).expanduser()
-    if path in BUILT_IN_MODELS or (not folder.exists() and _is_hub_name(path)):
-        return None
-    return folder
+    return None if path == "smollm2" or (not folder.exists() and _is_hub_name(path)) else folder
 
 
 def model_settings(path: str) -> dict[str, Any]:
     """Read a model's config.json; empty where it is not on this machine or unreadable."""
-    folder = Path(__file__).parents[1] / "assets" / "micro" if path == "micro" else model_folder(path)
+    folder = model_folder(path)
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8")) if folder else {}
     except (OSError, ValueError):
@@ -102,6 +103,11 @@ def stage_problems(stage: Stage, settings: dict[str, Any]) -> Iterator[str]:
         yield (
             f"engine.cache_tokens is {stage.engine.cache_tokens}, less than one prompt with "
             f"sampling.max_new_tokens = {longest}; raise it, or leave it out"
+        )
+    if stage.batch.micro_batch_tokens <= longest:
+        yield (
+            f"batch.micro_batch_tokens is {stage.batch.micro_batch_tokens}, less than one prompt with "
+            f"sampling.max_new_tokens = {longest}; raise it, or lower sampling.max_new_tokens"
         )
     positions = settings.get("max_position_embeddings")
     if isinstance(positions, int) and longest >= positions:

@@ -38,6 +38,20 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_syntax_error(file, text, error)) from None
+    return build_recipe(data, overrides, source=str(file), text=text)
+
+
+def build_recipe(
+    data: dict[str, Any], overrides: Sequence[str] = (), *, source: str, text: str = ""
+) -> Recipe:
+    """Make a recipe of plain data and overrides, which change the data in place.
+
+    Args:
+        source: what errors call the data, for example the file's name.
+        text: the file's text, to find the lines of mistakes.
+    Raises:
+        ConfigError: as `load_recipe`.
+    """
     set_paths = [apply_override(data, override) for override in overrides]
     try:
         return Recipe.model_validate(data)
@@ -46,7 +60,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             _told(location, sentence, data, text, set_paths) for location, sentence in explain(error, data)
         ]
         count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise ConfigError(f"{file} has {count}:\n\n" + "\n\n".join(mistakes)) from None
+        raise ConfigError(f"{source} has {count}:\n\n" + "\n\n".join(mistakes)) from None
 
 
 def apply_override(data: dict[str, Any], override: str) -> Place:

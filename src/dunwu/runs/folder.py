@@ -84,7 +84,7 @@ class RunFolder:
         Raises:
             RunError: there is no run folder, or a file in it is damaged.
         """
-        if not (path / _MANIFEST).is_file():
+        if not is_run_folder(path):
             raise RunError(
                 f"{path} is not a run folder: it has no {_MANIFEST}; give the folder that `dunwu run` printed"
             )
@@ -190,6 +190,11 @@ class RunFolder:
             raise RunError(
                 f"{path} is damaged ({error!r}); delete it, and the same command writes it again"
             ) from error
+
+
+def is_run_folder(path: Path) -> bool:
+    """Whether there is a run folder at `path`."""
+    return (path / _MANIFEST).is_file() and (path / _RECIPE).is_file()
 
 
 def ensure_continues(path: Path, recipe: Recipe) -> bool:

@@ -1,0 +1,226 @@
+"""`dunwu doctor`: looks at this machine and says what is there, what is missing, and what to do about it."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dunwu import __version__
+from dunwu.cli.errors import reports_errors
+from dunwu.cli.figures import size
+from dunwu.cli.model_source import local_folder
+
+_STYLES = {"ok": "green", "optional": "yellow", "missing": "bold red"}
+_EXTRAS = {
+    "reasoning-gym": ("tasks", "procedural tasks"),
+    "datasets": ("tasks", "Hugging Face dataset folders"),
+    "gguf": ("smollm2", "the model smollm2"),
+    "vllm": ("vllm", "the vLLM engine on GPUs"),
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found: "ok", "optional" (works without it), or "missing" (something will fail)."""
+
+    name: str
+    status: Literal["ok", "optional", "missing"]
+    detail: str
+    advice: str = ""
+
+
+@reports_errors
+def doctor() -> None:
+    """Check this machine; exits 1 if something that every run needs is missing."""
+    table = Table()
+    for column in ("what", "", "found", "what to do"):
+        table.add_column(column, overflow="fold")
+    missing = False
+    for look in CHECKS:
+        for check in look():
+            missing = missing or check.status == "missing"
+            status = Text(check.status, style=_STYLES[check.status])
+            table.add_row(check.name, status, Text(check.detail), Text(check.advice))
+    Console().print(table)
+    if missing:
+        raise typer.Exit(1)
+
+
+def check_python() -> Iterator[Check]:
+    """The interpreter and dunwu itself."""
+    version = platform.python_version()
+    fine = sys.version_info >= (3, 11)
+    yield Check(
+        "python", "ok" if fine else "missing", version, "" if fine else "dunwu needs Python 3.11 or newer"
+    )
+    yield Check("dunwu", "ok", f"{__version__} in {Path(__file__).parents[1]}")
+
+
+def check_torch() -> Iterator[Check]:
+    """PyTorch, its threads, and the devices that it sees."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        yield Check("torch", "missing", str(error).splitlines()[0], "pip install torch")
+        return
+    yield Check("torch", "ok", torch.__version__)
+    threads, cores = torch.get_num_threads(), usable_cores()
+    few = threads < cores // 2
+    yield Check(
+        "threads",
+        "optional" if few else "ok",
+        f"torch uses {threads}, the machine lends {cores} cores",
+        f"OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')} keeps cores idle; unset it"
+        if few
+        else "",
+    )
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(i)
+            yield Check(f"cuda:{i}", "ok", f"{properties.name}, {size(properties.total_memory)}")
+    else:
+        yield Check("cuda", "optional", "no CUDA device", "runs go to the CPU; small models only")
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_cpu(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterator[Check]:
+    """What the processor has for small floats."""
+    try:
+        text = cpuinfo.read_text()
+    except OSError:
+        yield Check("cpu", "ok", platform.processor() or platform.machine())
+        return
+    fields = [line.partition(":") for line in text.splitlines()]
+    model = next(
+        (value.strip() for key, _, value in fields if key.strip() == "model name"), platform.machine()
+    )
+    flags = {
+        flag for key, _, value in fields if key.strip() in ("flags", "Features") for flag in value.split()
+    }
+    fast = sorted(flags & {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "bf16"})
+    has_bf16 = bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+    advice = "" if has_bf16 else 'no fast bfloat16: keep model.dtype = "float32"'
+    yield Check("cpu", "ok", f"{model} ({', '.join(fast) or 'no vector extensions found'})", advice)
+
+
+def check_load() -> Iterator[Check]:
+    """Whether other programs use the cores that torch's threads would wait for each other on."""
+    busy, cores = os.getloadavg()[0], usable_cores()
+    crowded = busy > 0.5 * cores
+    yield Check(
+        "load",
+        "optional" if crowded else "ok",
+        f"{busy:.1f} of {cores} cores busy in the last minute",
+        "threads that share cores wait for each other, which can cost a factor of ten; stop other work, or set "
+        "OMP_NUM_THREADS to the cores that are free"
+        if crowded
+        else "",
+    )
+
+
+def check_memory() -> Iterator[Check]:
+    """Memory, and disk where runs are written."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    enough = memory.available >= 2e9
+    yield Check(
+        "memory",
+        "ok" if enough else "optional",
+        f"{size(memory.available)} free of {size(memory.total)}",
+        "" if enough else "close other programs; the quickstart wants 2 GB",
+    )
+    free = shutil.disk_usage(Path.cwd()).free
+    plenty = free >= 2e9
+    yield Check(
+        "disk",
+        "ok" if plenty else "optional",
+        f"{size(free)} free here",
+        "" if plenty else "checkpoints need room",
+    )
+
+
+def check_packages() -> Iterator[Check]:
+    """Packages that only some recipes need."""
+    for package, (extra, purpose) in _EXTRAS.items():
+        try:
+            yield Check(package, "ok", metadata.version(package))
+        except metadata.PackageNotFoundError:
+            yield Check(package, "optional", f"not installed; for {purpose}", f'pip install "dunwu[{extra}]"')
+
+
+def check_models() -> Iterator[Check]:
+    """The models that come with dunwu, and the folder in which fetched ones are kept."""
+    micro = local_folder("micro")
+    there = micro is not None and (micro / "config.json").is_file()
+    yield Check("micro", "ok" if there else "missing", f"{micro}", "" if there else "reinstall dunwu")
+    smollm2 = local_folder("smollm2")
+    assert smollm2 is not None
+    if (smollm2 / "config.json").is_file():
+        yield Check("smollm2", "ok", f"{smollm2}")
+    else:
+        advice = "nothing: it is fetched from PyPI (120 MB) and converted when it is first used"
+        yield Check("smollm2", "optional", "not fetched yet", advice)
+    writable = is_writable(smollm2.parents[1])
+    yield Check(
+        "cache folder",
+        "ok" if writable else "optional",
+        f"{smollm2.parents[1]}" + ("" if writable else " cannot be written"),
+        "" if writable else "set DUNWU_CACHE to a folder that can be written",
+    )
+
+
+def is_writable(folder: Path) -> bool:
+    """Try to write a file where `folder` is, or would be made."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return True
+    except OSError:
+        return False
+
+
+def check_sandbox() -> Iterator[Check]:
+    """Bubblewrap, in which rewards that run a policy's programs are isolated."""
+    program = shutil.which("bwrap")
+    if program is None:
+        yield Check(
+            "bubblewrap", "optional", "not installed; for rewards that run code", "apt install bubblewrap"
+        )
+        return
+    command = [program, "--unshare-all", "--ro-bind", "/", "/", "--", "/bin/true"]
+    try:
+        outcome = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        fault = "" if outcome.returncode == 0 else outcome.stderr.strip() or f"exit code {outcome.returncode}"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        fault = str(error)
+    advice = "allow user namespaces on this machine, or in its container" if fault else ""
+    yield Check("bubblewrap", "optional" if fault else "ok", fault or program, advice)
+
+
+CHECKS: tuple[Callable[[], Iterator[Check]], ...] = (
+    check_python,
+    check_torch,
+    check_cpu,
+    check_load,
+    check_memory,
+    check_packages,
+    check_models,
+    check_sandbox,
+)

@@ -1,0 +1,31 @@
+"""The `dunwu` command: its subcommands and nothing else. Heavy imports happen inside the commands that need
+them."""
+
+import typer
+
+from dunwu.cli.doctor import doctor
+from dunwu.cli.evaluate import evaluate
+from dunwu.cli.generate import generate
+from dunwu.cli.recipes import recipes, version
+from dunwu.cli.run import run
+from dunwu.cli.show import show
+
+app = typer.Typer(
+    name="dunwu",
+    help="dunwu (顿悟) turns a base language model into a reasoning model, and shows it happen.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run)
+app.command("show")(show)
+app.command("eval")(evaluate)
+app.command("generate")(generate)
+app.command("recipes")(recipes)
+app.command("doctor")(doctor)
+app.command("version")(version)
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app()

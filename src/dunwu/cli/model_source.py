@@ -1,0 +1,74 @@
+"""What a user means by MODEL: `micro`, `smollm2`, a folder, a hub name, or a run folder, whose last stage is
+meant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dunwu.config.check import model_folder, model_problems
+from dunwu.config.recipe import Recipe
+from dunwu.config.stage import Stage
+from dunwu.errors import ConfigError, RunError
+
+if TYPE_CHECKING:
+    from dunwu.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model's path, and the recipe and stage that made it, if a run folder tells."""
+
+    path: str
+    recipe: Recipe | None = None
+    stage: Stage | None = None
+
+
+def find_model(name: str) -> ModelSource:
+    """Find a model; one that lies in a run folder comes with the recipe's settings.
+
+    Raises:
+        ConfigError: there is no such model.
+        RunError: it is a run folder without a finished stage; the message names its newest checkpoint.
+    """
+    from dunwu.runs.folder import (
+        RunFolder,
+        is_run_folder,
+    )  # here: it loads pyarrow, which other commands do without
+
+    path = Path(name).expanduser()
+    if is_run_folder(path):
+        run = RunFolder.read(path)
+        finished = [stage for stage in run.stages() if stage.finished]
+        if not finished:
+            raise RunError(_unfinished(run))
+        path = finished[-1].model_path
+    else:
+        problems = list(model_problems(name))
+        if problems:
+            raise ConfigError("; ".join(problems))
+    for folder in path.resolve().parents:
+        if is_run_folder(folder):
+            run = RunFolder.read(folder)
+            stage_name = path.resolve().relative_to(folder.resolve()).parts[0]
+            stage = next((s for s in run.recipe.stages if s.name == stage_name), None)
+            return ModelSource(str(path), run.recipe, stage)
+    return ModelSource(str(path) if path.exists() else name)
+
+
+def local_folder(path: str) -> Path | None:
+    """Return where a model lies, or will lie once it is fetched; None for one that only a hub knows."""
+    if path == "smollm2":
+        from dunwu.models.smollm2 import cache_root
+
+        return cache_root() / "models" / "smollm2"
+    return model_folder(path)
+
+
+def _unfinished(run: RunFolder) -> str:
+    for stage in reversed(run.stages()):
+        models = sorted(stage.path.glob("checkpoints/step-*/model"))
+        if models:
+            return f"no stage of the run {run.path} has finished; its newest checkpoint is {models[-1]}"
+    return f"no stage of the run {run.path} has finished, and it has no checkpoint yet"

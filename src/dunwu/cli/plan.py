@@ -1,0 +1,176 @@
+"""What a recipe will do, and about how much memory it takes, worked out without loading a model.
+
+The memory estimate counts weights, optimizer, cache, activations and logits by the architecture's sizes; it
+knows nothing of allocators. Used by `dunwu run --dry-run`.
+"""
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dunwu.cli.figures import size
+from dunwu.cli.model_source import local_folder
+from dunwu.config.recipe import Recipe
+from dunwu.config.stage import Stage
+
+PROMPT_TOKENS = 256
+"""Assumed length of a prompt; the tokenizer is not loaded for a plan."""
+PROCESS_BYTES = 700_000_000
+"""Python with torch and transformers loaded, measured."""
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """The amounts of one stage. A completion has at most `max_new_tokens` tokens."""
+
+    name: str
+    num_steps: int
+    num_rollouts: int
+    prompts_per_rollout: int
+    completions_per_rollout: int
+    num_completions: int
+    max_new_tokens: int
+    num_evaluations: int
+    completions_per_evaluation: int
+    num_checkpoints: int
+
+    @property
+    def max_tokens(self) -> int:
+        """The most tokens that rollouts and evaluations can sample in all."""
+        evaluated = self.num_evaluations * self.completions_per_evaluation
+        return (self.num_completions + evaluated) * self.max_new_tokens
+
+
+def plan_stage(stage: Stage) -> StagePlan:
+    """Count what a stage does. Prompts of refilling rounds, which depend on the rewards, are not counted."""
+    num_rollouts = stage.num_steps // (stage.steps_per_rollout * stage.inner_epochs)
+    prompts = stage.prompts_per_step * stage.steps_per_rollout
+    evaluation = stage.evaluation
+    between = (stage.num_steps - 1) // evaluation.every_steps if evaluation.every_steps else 0
+    return StagePlan(
+        name=stage.name,
+        num_steps=stage.num_steps,
+        num_rollouts=num_rollouts,
+        prompts_per_rollout=prompts,
+        completions_per_rollout=prompts * stage.group_size,
+        num_completions=num_rollouts * prompts * stage.group_size,
+        max_new_tokens=stage.sampling.max_new_tokens,
+        num_evaluations=2 + between,
+        completions_per_evaluation=evaluation.num_problems * evaluation.samples_per_problem,
+        num_checkpoints=-(-stage.num_steps // stage.checkpoint.every_steps),
+    )
+
+
+def count_parameters(folder: Path) -> int | None:
+    """Count a model's weights from the headers of its safetensors files; None if it has none."""
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                count = 1
+                for length in tensor["shape"]:
+                    count *= length
+                total += count
+    return total or None
+
+
+def memory_parts(
+    recipe: Recipe, stage: Stage, settings: dict[str, Any], num_parameters: int
+) -> dict[str, float]:
+    """Estimate the bytes of a stage's peak by cause.
+
+    Args:
+        settings: the model's config.json.
+    """
+    half = recipe.model.dtype == "bfloat16"
+    width = 2 if half else 4
+    hidden, layers = settings["hidden_size"], settings["num_hidden_layers"]
+    heads = settings["num_attention_heads"]
+    key_heads = settings.get("num_key_value_heads") or heads
+    head_size = settings.get("head_dim") or hidden // heads
+    inner = settings.get("intermediate_size") or 4 * hidden
+    plan = plan_stage(stage)
+    longest = PROMPT_TOKENS + stage.sampling.max_new_tokens
+    side_by_side = min(
+        stage.engine.max_sequences, max(plan.completions_per_rollout, plan.completions_per_evaluation)
+    )
+    cached = min(side_by_side * longest, stage.engine.cache_tokens or side_by_side * longest)
+    sequences = plan.completions_per_rollout // stage.steps_per_rollout
+    in_forward = min(stage.batch.micro_batch_tokens, sequences * longest)
+    per_layer = 8 * hidden + 4 * inner + 3 * (heads + 2 * key_heads) * head_size
+    kept = hidden * layers + per_layer if stage.batch.gradient_checkpointing else per_layer * layers
+    return {
+        "program": PROCESS_BYTES,
+        "weights and gradients": 2 * width * num_parameters,
+        "optimizer": (16 if half else 8) * num_parameters,
+        "reference policy": width * num_parameters if stage.kl.coef > 0 else 0,
+        "cache while sampling": 2 * cached * layers * key_heads * head_size * width,
+        "activations while training": in_forward * kept * width,
+        "logits": 3 * 4 * stage.batch.logprob_chunk_tokens * settings["vocab_size"],
+    }
+
+
+def peak_bytes(parts: dict[str, float]) -> float:
+    """Add up the parts of a peak; sampling and training do not hold their memory at the same time."""
+    together = dict(parts)
+    sampling = together.pop("cache while sampling")
+    training = together.pop("activations while training") + together.pop("logits")
+    return sum(together.values()) + max(sampling, training)
+
+
+def print_plan(console: Console, recipe: Recipe, folder: Path, *, continues: bool) -> None:
+    """Print what the recipe will do."""
+    console.print(Text(f"\nplan: {'continue the' if continues else 'a new'} run in {folder}", style="bold"))
+    for stage in recipe.stages:
+        plan = plan_stage(stage)
+        grid = Table.grid(padding=(0, 2))
+        for what, amount in _rows(plan):
+            grid.add_row(Text(f"  {what}"), Text(amount))
+        console.print(Text(f"stage {plan.name}"), grid)
+        _print_memory(console, recipe, stage)
+
+
+def _rows(plan: StagePlan) -> list[tuple[str, str]]:
+    return [
+        ("steps", f"{plan.num_steps:,}"),
+        (
+            "rollouts",
+            f"{plan.num_rollouts:,}, each of {plan.prompts_per_rollout:,} prompts and "
+            f"{plan.completions_per_rollout:,} completions",
+        ),
+        ("completions", f"{plan.num_completions:,}, each of at most {plan.max_new_tokens:,} tokens"),
+        (
+            "evaluations",
+            f"{plan.num_evaluations:,}, each of {plan.completions_per_evaluation:,} completions",
+        ),
+        ("tokens at most", f"{plan.max_tokens:,}"),
+        ("checkpoints", f"{plan.num_checkpoints:,}"),
+    ]
+
+
+def _print_memory(console: Console, recipe: Recipe, stage: Stage) -> None:
+    model = local_folder(recipe.model.path)
+    num_parameters = count_parameters(model) if model else None
+    if model is None or num_parameters is None:
+        console.print(Text("  memory          not estimated: the model is not on this machine yet"))
+        return
+    try:
+        settings = json.loads((model / "config.json").read_text(encoding="utf-8"))
+        parts = memory_parts(recipe, stage, settings, num_parameters)
+    except KeyError as error:
+        console.print(Text(f"  memory          not estimated: the model's config.json has no {error}"))
+        return
+    console.print(
+        Text(f"  memory at most  {size(peak_bytes(parts))} for {num_parameters / 1e6:,.1f} M weights")
+    )
+    for what, amount in parts.items():
+        if amount:
+            console.print(Text(f"    {size(amount):>8}  {what}", style="dim"))

@@ -1,0 +1,129 @@
+"""What `dunwu run` ends with: before and after, one example of each, and where everything is. Reads the run
+folder only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from dunwu.cli.figures import duration, share
+from dunwu.cli.thinking import styled
+from dunwu.records import Rollout, RolloutGroup
+
+if TYPE_CHECKING:
+    from dunwu.runs.folder import RunFolder
+    from dunwu.runs.stage_folder import StageFolder
+
+_MAX_EXAMPLE_CHARACTERS = 1200
+_NAMES = {
+    "pass_at_1": "right answers (pass@1)",
+    "format": "right format",
+    "length_mean": "length in tokens",
+    "self_check_frac": "checks itself",
+    "truncated_frac": "cut at the limit",
+}
+
+
+def print_report(console: Console, path: Path) -> None:
+    """Print each finished stage's table and example, and where the run is."""
+    from dunwu.runs.folder import RunFolder
+
+    run = RunFolder.read(path)
+    for record in run.read_summary():
+        console.print()
+        console.print(before_after(record))
+        example = find_example(run.stage(record["name"]))
+        if example is not None:
+            _print_example(console, *example)
+    console.print()
+    for what, where in _places(run):
+        console.print(Text(f"{what:<22}"), Text(where, style="bold"), sep="", soft_wrap=True)
+
+
+def before_after(record: Mapping[str, Any]) -> Table:
+    """Set a stage's held-out figures before and after side by side."""
+    before, after = record["before"], record["after"]
+    names = {
+        key: key.replace("_at_", "@").replace("cons", "majority (cons") + ")"
+        for key in before
+        if _is_cons(key)
+    }
+    table = Table(title=_title(record), title_justify="left", title_style="bold")
+    table.add_column("held-out problems")
+    for column in ("before", "after"):
+        table.add_column(column, justify="right")
+    for key, name in {"pass_at_1": _NAMES["pass_at_1"], **names, **_NAMES}.items():
+        if key in before and key in after:
+            table.add_row(name, _written(before, key), Text(_written(after, key), style="bold"))
+    return table
+
+
+def find_example(stage: StageFolder) -> tuple[RolloutGroup, Rollout, Rollout] | None:
+    """Find a problem and a completion of it before and after that show what was learned.
+
+    The first held-out problem that was mostly wrong before and mostly right after, with a wrong completion
+    from before and the longest right one from after; None if there is none.
+    """
+    if not {"before", "after"} <= set(stage.evaluation_labels()):
+        return None
+    before = {group.prompt.problem.id: group for group in stage.read_evaluation_samples("before")}
+    for group in stage.read_evaluation_samples("after"):
+        earlier = before.get(group.prompt.problem.id)
+        if earlier is None or not _share_right(earlier) < 0.5 < _share_right(group):
+            continue
+        wrong = next(r for r in earlier.rollouts if not r.reward.correct)
+        right = [r for r in group.rollouts if r.reward.correct]
+        return group, wrong, max(right, key=lambda rollout: len(rollout.completion.token_ids))
+    return None
+
+
+def _share_right(group: RolloutGroup) -> float:
+    return sum(r.reward.correct is True for r in group.rollouts) / len(group.rollouts)
+
+
+def _print_example(console: Console, group: RolloutGroup, wrong: Rollout, right: Rollout) -> None:
+    problem = group.prompt.problem
+    console.print(
+        Text(f"\n{problem.question.strip()}", style="bold"), Text(f"   (answer: {problem.reference})"), sep=""
+    )
+    for title, rollout, style in (("before", wrong, "red"), ("after", right, "green")):
+        text = rollout.text
+        if len(text) > _MAX_EXAMPLE_CHARACTERS:
+            text = text[:_MAX_EXAMPLE_CHARACTERS] + " [...]"
+        console.print(Panel(styled(text.strip()), title=title, title_align="left", border_style=style))
+
+
+def _places(run: RunFolder) -> list[tuple[str, str]]:
+    places = [("everything is in", f"{run.path}")]
+    finished = [stage for stage in run.stages() if stage.finished]
+    if finished:
+        places.append(("the model is in", f"{finished[-1].model_path}"))
+        places.append(("see its rollouts", f"dunwu show {run.path}"))
+        places.append(("talk to it", f"dunwu generate {run.path}"))
+    return places
+
+
+def _title(record: Mapping[str, Any]) -> str:
+    title = f"{record['name']}: {record['num_problems']} held-out problems"
+    seconds = record.get("wall_seconds")
+    return title if seconds is None else f"{title}, {duration(seconds)}"
+
+
+def _is_cons(key: str) -> bool:
+    return key.startswith("cons_at_") and not key.endswith("_interval")
+
+
+def _written(figures: Mapping[str, Any], key: str) -> str:
+    value = figures[key]
+    if value is None:
+        return "-"
+    if key == "length_mean":
+        return f"{value:.1f}"
+    interval = figures.get(f"{key}_interval")
+    return share(value) + (f" ± {50 * (interval[1] - interval[0]):.1f}" if interval else "")

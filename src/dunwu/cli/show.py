@@ -1,0 +1,176 @@
+"""`dunwu show`: a run and its rollouts, from the run folder alone; needs neither torch nor a tracker."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dunwu.cli.errors import reports_errors
+from dunwu.cli.figures import FIGURES, sparkline
+from dunwu.cli.report import before_after
+from dunwu.cli.rollout_view import Only, group_panel, matches
+from dunwu.errors import RunError
+from dunwu.records import RolloutGroup
+
+if TYPE_CHECKING:
+    from dunwu.runs.folder import RunFolder
+    from dunwu.runs.stage_folder import StageFolder
+
+_CUT_CHARACTERS = 1500
+
+
+@reports_errors
+def show(
+    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    stage: Annotated[str | None, typer.Option(help="A stage.", show_default="the last one begun")] = None,
+    step: Annotated[
+        int | None, typer.Option(help="The rollouts that this step trained on.", show_default="the last")
+    ] = None,
+    evaluation: Annotated[
+        str | None, typer.Option(help="The samples of an evaluation: before, after, ...")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="Only the problem with this id.")] = None,
+    only: Annotated[Only | None, typer.Option(help="Only such rollouts.")] = None,
+    limit: Annotated[int, typer.Option(help="Most groups; 0: all.")] = 3,
+    full: Annotated[bool, typer.Option("--full", help="Show long completions whole.")] = False,
+    digest: Annotated[
+        bool,
+        typer.Option("--digest", help="Print the hashes that a killed and an unkilled run have in common."),
+    ] = False,
+) -> None:
+    """Show how a run went, and its rollouts: each with its reward, the parts of it, and its advantage."""
+    from dunwu.runs.folder import RunFolder  # here: it loads pyarrow, which other commands do without
+
+    folder = RunFolder.read(run)
+    if digest:
+        from dunwu.runs.digest import comparable_digest
+
+        for name, sha256 in comparable_digest(run).items():
+            typer.echo(f"{sha256}  {name}")
+        return
+    console = Console()
+    chosen = folder.stage(stage) if stage else _last_begun(folder)
+    if step is None and evaluation is None and prompt is None and only is None:
+        _print_overview(console, folder, chosen)
+    if evaluation is not None:
+        _require_evaluation(chosen, evaluation)
+        title, groups = (
+            f"evaluation {evaluation}",
+            [(g, False) for g in chosen.read_evaluation_samples(evaluation)],
+        )
+    else:
+        found = _rollouts(chosen, step)
+        if found is None:
+            console.print("no rollouts yet")
+            return
+        title, groups = found
+    _print_groups(console, f"{chosen.name}, {title}", groups, prompt, only, limit or None, full=full)
+
+
+def _last_begun(folder: RunFolder) -> StageFolder:
+    begun = [stage for stage in folder.stages() if stage.path.is_dir()]
+    return begun[-1] if begun else folder.stages()[0]
+
+
+def _rollouts(stage: StageFolder, step: int | None) -> tuple[str, list[tuple[RolloutGroup, bool]]] | None:
+    indices = stage.rollout_indices()
+    if step is not None:
+        index = stage.rollout_index_of_step(step)
+        if index is None:
+            last = stage.read_rollouts(indices[-1]).last_step if indices else 0
+            raise RunError(
+                f"stage {stage.name} has no rollouts of step {step}; it has those of steps 1 to {last}"
+            )
+    elif indices:
+        index = indices[-1]
+    else:
+        return None
+    stored = stage.read_rollouts(index)
+    steps = (
+        f"step {stored.first_step}"
+        if stored.first_step == stored.last_step
+        else (f"steps {stored.first_step} to {stored.last_step}")
+    )
+    groups = [*((group, False) for group in stored.groups), *((group, True) for group in stored.dropped)]
+    return f"rollout {stored.index} ({steps})", groups
+
+
+def _require_evaluation(stage: StageFolder, label: str) -> None:
+    labels = stage.evaluation_labels()
+    if label not in labels:
+        raise RunError(
+            f"stage {stage.name} has no evaluation {label!r}; it has: {', '.join(labels) or 'none yet'}"
+        )
+
+
+def _print_overview(console: Console, folder: RunFolder, chosen: StageFolder) -> None:
+    console.print(Text(f"run {folder.recipe.name} in {folder.path}", style="bold"), soft_wrap=True)
+    summary = {record["name"]: record for record in folder.read_summary()}
+    for stage, config in zip(folder.stages(), folder.recipe.stages, strict=True):
+        done = len(stage.read_metrics())
+        state = "finished" if stage.finished else "not begun" if not stage.path.is_dir() else "not finished"
+        console.print(Text(f"stage {stage.name}: {state}, {done} of {config.num_steps} steps"))
+        if stage.name in summary:
+            console.print(before_after(summary[stage.name]))
+    metrics = chosen.read_metrics()
+    if metrics:
+        grid = Table.grid(padding=(0, 2))
+        for figure in FIGURES:
+            curve = sparkline([record.get(figure.key) for record in metrics], 40)
+            if curve:
+                grid.add_row(
+                    figure.label,
+                    figure.written(metrics[0]),
+                    curve,
+                    Text(figure.written(metrics[-1]), style="bold"),
+                )
+        console.print(grid)
+    labels = chosen.evaluation_labels()
+    if labels:
+        console.print(Text(f"evaluations (--evaluation): {', '.join(labels)}", style="dim"))
+    console.print()
+
+
+def _print_groups(
+    console: Console,
+    title: str,
+    groups: Sequence[tuple[RolloutGroup, bool]],
+    prompt: str | None,
+    only: Only | None,
+    limit: int | None,
+    *,
+    full: bool,
+) -> None:
+    shown = list(_selected(groups, prompt, only))
+    if not shown:
+        known = sorted({group.prompt.problem.id for group, _ in groups})
+        if prompt is not None and prompt not in known:
+            near = difflib.get_close_matches(prompt, known, n=5, cutoff=0.3) or known[:5]
+            console.print(Text(f"{title}: no problem {prompt}; there are for example {', '.join(near)}"))
+        else:
+            console.print(Text(f"{title}: no rollout is {only}"))
+        return
+    count = len(shown) if limit is None else min(limit, len(shown))
+    more = "" if count == len(shown) else f" (--limit 0 shows all {len(shown)})"
+    console.print(Text(f"{title}: {count} of {len(groups)} groups{more}", style="bold"))
+    for group, members, dropped in shown[:count]:
+        console.print(
+            group_panel(group, members, max_characters=None if full else _CUT_CHARACTERS, dropped=dropped)
+        )
+
+
+def _selected(
+    groups: Sequence[tuple[RolloutGroup, bool]], prompt: str | None, only: Only | None
+) -> Iterator[tuple[RolloutGroup, list[int], bool]]:
+    for group, dropped in groups:
+        if prompt is None or group.prompt.problem.id == prompt:
+            members = [i for i, rollout in enumerate(group.rollouts) if matches(rollout, only)]
+            if members:
+                yield group, members, dropped
