@@ -1,0 +1,34 @@
+# Every target works on a fresh clone: it makes the environment .venv first if need be (tools/setup.sh).
+.PHONY: help setup quickstart lint test test-slow bench clean
+
+help:
+	@echo "make setup       the environment in .venv"
+	@echo "make quickstart  environment, then R1-Zero on the embedded model: minutes on two CPU cores"
+	@echo "make lint        ruff and mypy"
+	@echo "make test        environment, lint, and all tests but the slow ones"
+	@echo "make test-slow   the slow tests"
+	@echo "make bench       this trainer beside TRL on the same work"
+	@echo "make clean       remove the environments and caches, not the runs"
+
+setup:
+	@tools/setup.sh
+
+quickstart: setup
+	.venv/bin/dunwu run recipes/quickstart.toml --run-dir runs/quickstart
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+test: lint
+	.venv/bin/python -m pytest -m "not slow" --durations 10
+
+test-slow: setup
+	.venv/bin/python -m pytest -m slow --durations 10
+
+bench: setup
+	benchmarks/run.sh
+
+clean:
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
