@@ -1,6 +1,6 @@
-"""Make `micro`, the small base model that ships with dunwu: tokenizer, weights and training log, from the embedded world's corpus.
+"""Make `micro`, the small base model that ships with dunwu: tokenizer, weights and training log, from the world's corpus.
 
-    python tools/make_micro.py --steps 2600 --out src/dunwu/assets/micro
+    python tools/make_micro.py --steps 6000 --out src/dunwu/assets/micro
 
 Pre-training, not part of a recipe: plain transformers, documents of like length side by side, every token trained. The same
 seed and number of steps give the same corpus; the log next to the weights says what was run.
@@ -19,13 +19,14 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from dunwu.data.templates import R1_ZERO_TEMPLATE
-from dunwu.data.world.corpus import SHARES, documents
+from dunwu.data.world.corpus import SHARES, TEXTBOOK, CorpusShares, documents
 from dunwu.data.world.problems import generate_problems
 
 END = "<|endoftext|>"
 VOCABULARY = 768
-TOKENS_PER_STEP = 8192
-BUFFER_DOCUMENTS = 4096
+TOKENS_PER_STEP = 4096
+TEXTBOOK_FRAC = 0.55  # of the steps; the rest is the web-like corpus
+BUFFER_DOCUMENTS = 2048
 
 
 def build_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
@@ -47,19 +48,23 @@ def build_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END, pad_token=END, model_max_length=1024, clean_up_tokenization_spaces=False
+        tokenizer_object=tokenizer,
+        eos_token=END,
+        pad_token=END,
+        model_max_length=1024,
+        clean_up_tokenization_spaces=False,
     )
 
 
 def build_model(vocab_size: int, eos_token_id: int) -> LlamaForCausalLM:
-    """A Llama of about 1.3 million parameters."""
+    """A Llama of about 1 million parameters."""
     config = LlamaConfig(
         vocab_size=vocab_size,
-        hidden_size=160,
-        intermediate_size=448,
+        hidden_size=128,
+        intermediate_size=384,
         num_hidden_layers=4,
-        num_attention_heads=5,
-        num_key_value_heads=5,
+        num_attention_heads=4,
+        num_key_value_heads=4,
         max_position_embeddings=1024,
         tie_word_embeddings=True,
         bos_token_id=None,
@@ -71,14 +76,14 @@ def build_model(vocab_size: int, eos_token_id: int) -> LlamaForCausalLM:
     return model
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, seed: int) -> Iterator[torch.Tensor]:
+def batches(tokenizer: PreTrainedTokenizerFast, seed: int, shares: CorpusShares) -> Iterator[torch.Tensor]:
     """Endless right-padded batches (B, T) of about TOKENS_PER_STEP tokens, documents of like length together."""
     rng = random.Random(seed)
-    stream = documents(seed, R1_ZERO_TEMPLATE)
+    stream = documents(seed, R1_ZERO_TEMPLATE, shares)
     end = tokenizer.eos_token_id
     while True:
         texts = [context + text for context, text in itertools.islice(stream, BUFFER_DOCUMENTS)]
-        rows = sorted((ids + [end] for ids in tokenizer(texts)["input_ids"]), key=len)
+        rows = sorted(([*ids, end] for ids in tokenizer(texts)["input_ids"]), key=len)
         ready, current = [], []
         for row in rows:
             if current and len(row) * (len(current) + 1) > TOKENS_PER_STEP:
@@ -97,13 +102,15 @@ def optimizers(model: LlamaForCausalLM, learning_rate: float) -> list[torch.opti
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     return [
-        torch.optim.Muon(matrices, lr=learning_rate * 5, weight_decay=0.05, momentum=0.95),
+        torch.optim.Muon(matrices, lr=learning_rate * 6, weight_decay=0.05, momentum=0.95),
         torch.optim.AdamW(others, lr=learning_rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
 
 
 @torch.no_grad()
-def measure(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, num: int = 96, samples: int = 4) -> dict[str, float]:
+def measure(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, num: int = 96, samples: int = 2
+) -> dict[str, float]:
     """Share of right answers on held-out problems, sampled at temperature 1, by kind; a quick look while training."""
     from dunwu.data.world.problems import score_operators
 
@@ -112,21 +119,40 @@ def measure(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, num: in
     for kind in ("sum", "remainder", "operators"):
         problems = generate_problems((kind,), ("en", "zh"), num, 7, "held_out")
         texts = [R1_ZERO_TEMPLATE.format(question=p.question) for p in problems]
-        inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", return_token_type_ids=False)
-        output = model.generate(**inputs, do_sample=True, temperature=1.0, top_k=0, max_new_tokens=200, num_return_sequences=samples)
-        completions = tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+        inputs = tokenizer(
+            texts, return_tensors="pt", padding=True, padding_side="left", return_token_type_ids=False
+        )
+        output = model.generate(
+            **inputs,
+            do_sample=True,
+            temperature=1.0,
+            top_k=0,
+            max_new_tokens=200,
+            num_return_sequences=samples,
+        )
+        completions = tokenizer.batch_decode(
+            output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
+        )
         for i, text in enumerate(completions):
             problem = problems[i // samples]
             _, tag, rest = text.rpartition("<answer>")
             answer = rest.partition("</answer>")[0].strip()
-            right = bool(tag) and (score_operators(answer, problem) if kind == "operators" else answer == problem.reference)
-            style = "careful" if any(w in text for w in ("heck", "ait", "erify", "owever", "查", "等等", "验算", "但是", "ry", "试")) else (
-                "bare" if len(text) < 60 and not any(c in text for c in "%=") else "short")
+            right = bool(tag) and (
+                score_operators(answer, problem) if kind == "operators" else answer == problem.reference
+            )
+            style = (
+                "careful"
+                if any(
+                    w in text
+                    for w in ("heck", "ait", "erify", "owever", "查", "等等", "验算", "但是", "ry", "试")
+                )
+                else ("bare" if len(text) < 60 and not any(c in text for c in "%=") else "short")
+            )
             result.setdefault(f"{kind}/{style}", []).append(right)
             result.setdefault(kind, []).append(right)
             result.setdefault("all", []).append(right)
-            result.setdefault(f"format", []).append("<think>" in text and "</think>" in text and tag != "")
-            result.setdefault(f"chars", []).append(len(text))
+            result.setdefault("format", []).append("<think>" in text and "</think>" in text and tag != "")
+            result.setdefault("chars", []).append(len(text))
     model.train()
     return {key: round(sum(v) / len(v), 3) for key, v in sorted(result.items())}
 
@@ -144,43 +170,62 @@ def train(args: argparse.Namespace) -> None:
     start, seen, log = time.time(), 0, []
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
-    stream = batches(tokenizer, args.seed)
+    textbook, web = batches(tokenizer, args.seed, TEXTBOOK), batches(tokenizer, args.seed, SHARES)
     for step in range(args.steps):
         done = step / args.steps
         factor = min(1.0, (step + 1) / 100) * min(1.0, max(0.02, (1 - done) / 0.4))
         for opt, peak in zip(opts, peaks, strict=True):
             opt.param_groups[0]["lr"] = peak * factor
-        labels = next(stream)
+        labels = next(textbook if done < TEXTBOOK_FRAC else web)
         ids = labels.clamp_min(0)
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
             logits = model(input_ids=ids).logits
-            loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100)
+            loss = torch.nn.functional.cross_entropy(
+                logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100
+            )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for opt in opts:
             opt.step()
             opt.zero_grad()
         seen += int((labels >= 0).sum())
-        if step % 50 == 0:
-            print(f"step {step} loss {loss.item():.3f} tokens {seen/1e6:.2f}M {seen/(time.time()-start):.0f} tok/s", flush=True)
+        if step % 100 == 0:
+            print(
+                f"step {step} loss {loss.item():.3f} tokens {seen / 1e6:.2f}M {seen / (time.time() - start):.0f} tok/s",
+                flush=True,
+            )
         if step % args.measure_every == args.measure_every - 1:
-            record = {"step": step + 1, "tokens": seen, "minutes": round((time.time() - start) / 60, 1), **measure(model, tokenizer)}
+            record = {
+                "step": step + 1,
+                "tokens": seen,
+                "minutes": round((time.time() - start) / 60, 1),
+                **measure(model, tokenizer),
+            }
             log.append(record)
             print(json.dumps(record), flush=True)
             model.save_pretrained(out)
             tokenizer.save_pretrained(out)
-    log.append({"step": step, "tokens": seen, "minutes": round((time.time() - start) / 60, 1), **measure(model, tokenizer)})
+    log.append(
+        {
+            "step": step,
+            "tokens": seen,
+            "minutes": round((time.time() - start) / 60, 1),
+            **measure(model, tokenizer),
+        }
+    )
     print(json.dumps(log[-1]))
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=2600)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--learning-rate", type=float, default=4e-3)
+    parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--bf16", action="store_true")
-    parser.add_argument("--measure-every", type=int, default=200)
+    parser.add_argument("--measure-every", type=int, default=500)
     parser.add_argument("--out", default="src/dunwu/assets/micro")
     train(parser.parse_args())

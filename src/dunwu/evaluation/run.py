@@ -9,10 +9,20 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from dunwu.config.reward import RewardConfig
+from dunwu.config.task import Task, Template
+from dunwu.config.training import EvaluationConfig, ModelConfig, SamplingConfig
+from dunwu.data.tasks import load_problems
+from dunwu.data.templates import render
+from dunwu.errors import DataError
 from dunwu.functional.passk import Estimate, cons_at_k, pass_at_k
 from dunwu.functional.reflection import checks_itself
+from dunwu.models.loading import load_policy
 from dunwu.records import Prompt, Rollout, RolloutGroup, SamplingParams
-from dunwu.rollout.collection import Collector
+from dunwu.rewards.grading import Grader
+from dunwu.rollout.collection import Collector, policy_decoder, sampling_params
+from dunwu.rollout.embedded import EmbeddedEngine
+from dunwu.runs.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,47 @@ def evaluate(
         kind: summarise([g for g in groups if g.prompt.problem.kind == kind], num_samples) for kind in kinds
     }
     return EvaluationResult(figures, groups)
+
+
+def evaluate_model(
+    model: ModelConfig,
+    task: Task,
+    *,
+    template: Template,
+    rewards: Sequence[RewardConfig],
+    evaluation: EvaluationConfig,
+    sampling: SamplingConfig,
+    seed: int,
+    progress: Progress,
+) -> EvaluationResult:
+    """Evaluate a model, which may be any folder or hub name, on a task's held-out problems.
+
+    Raises:
+        DataError: too few held-out problems, or references that cannot be graded.
+        ModelError: the model cannot be loaded.
+    """
+    held_out = load_problems(task, seed).held_out[: evaluation.num_problems]
+    if len(held_out) < evaluation.num_problems:
+        raise DataError(
+            f"num_problems is {evaluation.num_problems}, but the task has {len(held_out)} held-out problems; ask for "
+            "fewer, or give the task more"
+        )
+    with Grader(rewards) as grader:
+        grader.require_gradable(held_out)
+        policy = load_policy(model)
+        engine = EmbeddedEngine(policy)
+        try:
+            return evaluate(
+                Collector(engine, policy_decoder(policy), grader),
+                [render(template, problem, policy.tokenizer) for problem in held_out],
+                num_samples=evaluation.samples_per_problem,
+                sampling=sampling_params(sampling, policy),
+                run_seed=seed,
+                seed_path=("evaluation",),
+                on_progress=lambda done, total: progress.evaluation("evaluation", done, total),
+            )
+        finally:
+            engine.close()
 
 
 def summarise(groups: Sequence[RolloutGroup], num_samples: int) -> dict[str, Any]:

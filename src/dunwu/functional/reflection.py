@@ -9,7 +9,9 @@ from collections import Counter
 ENGLISH = ("wait", "mistake", "however", "but", "retry", "error", "verify", "wrong", "evaluate", "check")
 CHINESE = ("等等", "错", "不过", "但是", "再试", "验算", "检查", "验证", "重新", "不对")
 
-_PATTERN = re.compile(r"\b(" + "|".join(ENGLISH) + r")(?:s|es|ed|d|ing)?\b|(" + "|".join(CHINESE) + ")", re.IGNORECASE)
+_PATTERN = re.compile(
+    r"\b(" + "|".join(ENGLISH) + r")(?:s|es|ed|d|ing)?\b|(" + "|".join(CHINESE) + ")", re.IGNORECASE
+)
 
 
 def reflection_words(text: str) -> Counter[str]:

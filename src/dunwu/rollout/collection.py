@@ -10,15 +10,19 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
+from dunwu.config.training import SamplingConfig
 from dunwu.functional.seeds import derive_seed
-from dunwu.records import Completion, FinishReason, GenerationRequest, Problem, Prompt, Reward, Rollout, SamplingParams
+from dunwu.records import (
+    Completion,
+    FinishReason,
+    GenerationRequest,
+    Problem,
+    Prompt,
+    Reward,
+    Rollout,
+    SamplingParams,
+)
 from dunwu.rollout.engine import RolloutEngine
-
-
-class TextDecoder(Protocol):
-    """The part of a tokenizer that is needed here."""
-
-    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str: ...
 
 
 class GradingService(Protocol):
@@ -27,12 +31,34 @@ class GradingService(Protocol):
     def submit(self, problem: Problem, text: str, finish_reason: FinishReason) -> Future[Reward]: ...
 
 
+def policy_decoder(policy: Policy) -> Callable[[Sequence[int]], str]:
+    """How completions of a policy become text: special tokens, the end of sequence among them, leave no trace."""
+
+    def decode(token_ids: Sequence[int]) -> str:
+        return str(policy.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
+    return decode
+
+
+def sampling_params(config: SamplingConfig, policy: Policy) -> SamplingParams:
+    """The recipe's sampling with the policy's own end-of-sequence tokens as stop tokens."""
+    return SamplingParams(
+        max_new_tokens=config.max_new_tokens,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        top_k=config.top_k,
+        min_p=config.min_p,
+        stop_token_ids=policy.eos_token_ids,
+        stop_strings=config.stop_strings,
+    )
+
+
 @dataclass(frozen=True)
 class Collector:
-    """An engine, a tokenizer and a grader that belong together."""
+    """An engine, a grader, and `decode`, which turns completion token ids into text without special tokens."""
 
     engine: RolloutEngine
-    tokenizer: TextDecoder
+    decode: Callable[[Sequence[int]], str]
     grader: GradingService
 
     def collect(
@@ -66,7 +92,7 @@ class Collector:
         total = len(prompts) * num_samples
 
         def finished(request: int, sample: int, completion: Completion) -> None:
-            text = self.tokenizer.decode(completion.token_ids, skip_special_tokens=True)
+            text = self.decode(completion.token_ids)
             texts[request, sample] = text
             problem = prompts[request].problem
             rewards[request, sample] = self.grader.submit(problem, text, completion.finish_reason)
@@ -76,7 +102,8 @@ class Collector:
         completions = self.engine.generate(requests, sampling, on_finished=finished)
         return [
             tuple(
-                Rollout(s, completion, texts[p, s], rewards[p, s].result()) for s, completion in enumerate(of_prompt)
+                Rollout(s, completion, texts[p, s], rewards[p, s].result())
+                for s, completion in enumerate(of_prompt)
             )
             for p, of_prompt in enumerate(completions)
         ]

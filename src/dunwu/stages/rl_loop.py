@@ -14,8 +14,9 @@ from dunwu.evaluation.run import EvaluationResult, evaluate
 from dunwu.functional.seeds import derive_seed
 from dunwu.models.loading import save_policy
 from dunwu.records import RolloutGroup
+from dunwu.rollout.collection import sampling_params
 from dunwu.stages.context import StageContext
-from dunwu.stages.rl_setup import RlParts, rl_parts, sampling_params
+from dunwu.stages.rl_setup import RlParts, rl_parts
 from dunwu.training.rl_metrics import completion_metrics, explain_zero, rollout_counts
 from dunwu.training.rl_step import update_policy
 from dunwu.training.rollout_phase import RolloutPhase
@@ -86,7 +87,9 @@ class _RlLoop:
             on_progress=lambda finished, total: progress.evaluation(label, finished, total),
         )
         self.folder.write_evaluation(label, result.figures, result.groups, step=step)
-        self.folder.run.log("evaluated", stage=self.folder.name, label=label, seconds=time.monotonic() - start)
+        self.folder.run.log(
+            "evaluated", stage=self.folder.name, label=label, seconds=time.monotonic() - start
+        )
         written = self.folder.read_evaluation(label)
         assert written is not None
         return written
@@ -140,14 +143,24 @@ class _RlLoop:
         state, config = self.state, self.config
         start = time.monotonic()
         step = state.step + 1
-        metrics: dict[str, Any] = {"rollout": state.num_rollouts, **counts, **completion_metrics(groups, minibatch)}
+        metrics: dict[str, Any] = {
+            "rollout": state.num_rollouts,
+            **counts,
+            **completion_metrics(groups, minibatch),
+        }
         if minibatch:
-            metrics.update(update_policy(state.policy, state.reference, state.optimizer, minibatch, config, step))
+            metrics.update(
+                update_policy(state.policy, state.reference, state.optimizer, minibatch, config, step)
+            )
         state.step = step
         training_seconds = time.monotonic() - start
-        note = explain_zero(metrics) if minibatch else (
-            "no completion of this mini-batch can be trained on: all were excluded (truncated and masked, or not graded), so no "
-            "update was made"
+        note = (
+            explain_zero(metrics)
+            if minibatch
+            else (
+                "no completion of this mini-batch can be trained on: all were excluded (truncated and masked, or not "
+                "graded), so no update was made"
+            )
         )
         metrics["note"] = note
         self.folder.append_metrics(step, metrics)
@@ -178,7 +191,11 @@ class _RlLoop:
     def _after_update(self, step: int) -> None:
         """Reference refresh, evaluation and checkpoint, in this order, so that a checkpoint holds all that came before it."""
         config, state = self.config, self.state
-        if state.reference is not None and config.kl.refresh_every_steps and step % config.kl.refresh_every_steps == 0:
+        if (
+            state.reference is not None
+            and config.kl.refresh_every_steps
+            and step % config.kl.refresh_every_steps == 0
+        ):
             state.reference.copy_weights_from(state.policy)
         every = config.evaluation.every_steps
         if every and step % every == 0 and step < config.num_steps:

@@ -11,15 +11,15 @@ from pathlib import Path
 import torch
 
 from dunwu.config.stage import RlConfig
-from dunwu.config.training import ModelConfig, SamplingConfig
+from dunwu.config.training import ModelConfig
 from dunwu.data.tasks import ProblemSets, fingerprint, load_problems
 from dunwu.data.templates import render
 from dunwu.errors import ConfigError, DataError
 from dunwu.models.loading import load_policy, resolve_model
 from dunwu.models.policy import Policy
-from dunwu.records import Prompt, SamplingParams
+from dunwu.records import Prompt
 from dunwu.rewards.grading import Grader
-from dunwu.rollout.collection import Collector
+from dunwu.rollout.collection import Collector, policy_decoder
 from dunwu.rollout.embedded import EmbeddedEngine
 from dunwu.runs.checkpoints import Checkpoint
 from dunwu.runs.files import fingerprint as file_fingerprint
@@ -36,19 +36,6 @@ class RlParts:
     collector: Collector
     train: tuple[Prompt, ...]
     held_out: tuple[Prompt, ...]
-
-
-def sampling_params(config: SamplingConfig, policy: Policy) -> SamplingParams:
-    """The recipe's sampling with the policy's own end-of-sequence tokens as stop tokens."""
-    return SamplingParams(
-        max_new_tokens=config.max_new_tokens,
-        temperature=config.temperature,
-        top_p=config.top_p,
-        top_k=config.top_k,
-        min_p=config.min_p,
-        stop_token_ids=policy.eos_token_ids,
-        stop_strings=config.stop_strings,
-    )
 
 
 def checked_problems(config: RlConfig, context: StageContext, grader: Grader) -> ProblemSets:
@@ -73,7 +60,9 @@ def checked_problems(config: RlConfig, context: StageContext, grader: Grader) ->
 def _load_state(config: RlConfig, context: StageContext, checkpoint: Checkpoint | None) -> RlState:
     model = context.model
     if checkpoint is not None:
-        model = ModelConfig.model_validate({**model.model_dump(), "path": str(policy_folder(checkpoint.path))})
+        model = ModelConfig.model_validate(
+            {**model.model_dump(), "path": str(policy_folder(checkpoint.path))}
+        )
     policy = load_policy(model)
     reference = policy.frozen_copy() if config.kl.coef > 0 else None
     if config.batch.gradient_checkpointing:
@@ -104,12 +93,14 @@ def _check_lengths(config: RlConfig, policy: Policy, prompts: list[Prompt]) -> N
 @contextmanager
 def rl_parts(config: RlConfig, context: StageContext, checkpoint: Checkpoint | None) -> Iterator[RlParts]:
     """Build the parts of a stage, from its start or from a checkpoint, and take them down afterwards."""
-    source = resolve_model(context.model.path)
-    if isinstance(source, Path):
+    source = Path(resolve_model(context.model.path))
+    if source.is_dir():
         context.folder.run.pin({"model": file_fingerprint(source)})
     with Grader(config.rewards) as grader:
         problems = checked_problems(config, context, grader)
-        torch.manual_seed(context.seed)  # nothing draws from torch's generator; this keeps it so if a model did
+        torch.manual_seed(
+            context.seed
+        )  # nothing draws from torch's generator; this keeps it so if a model did
         state = _load_state(config, context, checkpoint)
         tokenizer = state.policy.tokenizer
         held_out = problems.held_out[: config.evaluation.num_problems]
@@ -118,7 +109,7 @@ def rl_parts(config: RlConfig, context: StageContext, checkpoint: Checkpoint | N
         _check_lengths(config, state.policy, [*train_prompts, *held_out_prompts])
         engine = EmbeddedEngine(state.policy, config.engine)
         try:
-            collector = Collector(engine, tokenizer, grader)
+            collector = Collector(engine, policy_decoder(state.policy), grader)
             yield RlParts(state, collector, tuple(train_prompts), tuple(held_out_prompts))
         finally:
             engine.close()

@@ -11,7 +11,14 @@ from dunwu.config.algorithm import Cispo, DrGrpo, Grpo, Gspo, KlConfig, Objectiv
 from dunwu.config.algorithm import Dapo as DapoObjective
 from dunwu.functional.aggregation import BatchTotals, LossParts, aggregate_loss, token_weights
 from dunwu.functional.kl import kl_estimate, sequence_kl_estimate
-from dunwu.functional.policy_loss import TokenLoss, TokenTerms, cispo_loss, clipped_loss, gspo_loss, sequence_grpo_loss
+from dunwu.functional.policy_loss import (
+    TokenLoss,
+    TokenTerms,
+    cispo_loss,
+    clipped_loss,
+    gspo_loss,
+    sequence_grpo_loss,
+)
 
 
 def token_loss(objective: Objective, terms: TokenTerms) -> TokenLoss:
@@ -30,7 +37,9 @@ def token_loss(objective: Objective, terms: TokenTerms) -> TokenLoss:
     )
 
 
-def aggregation_mode(objective: Objective) -> Literal["sample_mean", "token_mean", "fixed_length", "sequence"]:
+def aggregation_mode(
+    objective: Objective,
+) -> Literal["sample_mean", "token_mean", "fixed_length", "sequence"]:
     """How token losses are averaged; objectives with one ratio per output leave no choice."""
     match objective:
         case SequenceGrpo() | Gspo():

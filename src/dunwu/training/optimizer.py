@@ -23,7 +23,8 @@ class MasterAdamW:
         self.num_steps = num_steps
         self.params = [p for p in module.parameters() if p.requires_grad]
         self.masters = [
-            p if p.dtype == torch.float32 else nn.Parameter(p.detach().to(torch.float32, copy=True)) for p in self.params
+            p if p.dtype == torch.float32 else nn.Parameter(p.detach().to(torch.float32, copy=True))
+            for p in self.params
         ]
         matrices = [m for m in self.masters if m.ndim >= 2]
         vectors = [m for m in self.masters if m.ndim < 2]
@@ -77,7 +78,7 @@ class MasterAdamW:
         if not math.isfinite(norm):
             raise NonFiniteError(
                 f"the gradient norm of step {step} is {norm}; the step was not made and the last checkpoint is intact. "
-                "Lower optimizer.learning_rate, or use model.dtype = \"float32\""
+                'Lower optimizer.learning_rate, or use model.dtype = "float32"'
             )
         limit = self.config.max_grad_norm
         if limit is not None and norm > limit:
@@ -95,7 +96,11 @@ class MasterAdamW:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a later `load_state_dict` needs to go on bit for bit; masters only where they differ from the weights."""
-        own = [master.detach() for param, master in zip(self.params, self.masters, strict=True) if param is not master]
+        own = [
+            master.detach()
+            for param, master in zip(self.params, self.masters, strict=True)
+            if param is not master
+        ]
         return {"inner": self.inner.state_dict(), "masters": own}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -21,7 +21,10 @@ def completion_metrics(groups: Sequence[RolloutGroup], minibatch: Sequence[Train
         None where there was nothing to measure.
     """
     members = [groups[s.group].rollouts[s.rollout] for s in minibatch]
-    spread = {g: any(groups[g].advantages[i] for i in range(len(groups[g].advantages))) for g in {s.group for s in minibatch}}
+    spread = {
+        g: any(groups[g].advantages[i] for i in range(len(groups[g].advantages)))
+        for g in {s.group for s in minibatch}
+    }
     lengths = [len(r.completion.token_ids) for r in members]
     names = sorted({name for r in members for name in r.reward.parts})
     metrics: dict[str, Any] = {
@@ -29,7 +32,9 @@ def completion_metrics(groups: Sequence[RolloutGroup], minibatch: Sequence[Train
         "accuracy": _mean([None if r.reward.correct is None else float(r.reward.correct) for r in members]),
         "length_mean": _mean(lengths),
         "length_mean_right": _mean([len(r.completion.token_ids) for r in members if r.reward.correct]),
-        "length_mean_wrong": _mean([len(r.completion.token_ids) for r in members if r.reward.correct is False]),
+        "length_mean_wrong": _mean(
+            [len(r.completion.token_ids) for r in members if r.reward.correct is False]
+        ),
         "length_max": max(lengths, default=None),
         "truncated_frac": _mean([float(r.completion.finish_reason == "length") for r in members]),
         "self_check_frac": _mean([float(checks_itself(r.text)) for r in members]),
@@ -66,7 +71,13 @@ def explain_zero(metrics: Mapping[str, Any]) -> str | None:
         )
     if metrics.get("zero_spread_frac") == 1.0:
         accuracy = metrics.get("accuracy")
-        why = "all are right" if accuracy == 1.0 else "all are wrong" if accuracy == 0.0 else "within each group"
+        why = (
+            "all are right"
+            if accuracy == 1.0
+            else "all are wrong"
+            if accuracy == 0.0
+            else "within each group"
+        )
         return (
             f"no group has any spread of reward ({why}), so nothing is learned from this step: use easier or harder problems, "
             "a larger group_size, or refill_rounds"

@@ -33,7 +33,9 @@ class RlState:
         """Write the whole state; `model/` in it is a plain Hugging Face folder."""
         save_policy(self.policy, policy_folder(folder))
         if self.reference is not None:
-            weights = {name: p.detach().contiguous().cpu() for name, p in self.reference.model.named_parameters()}
+            weights = {
+                name: p.detach().contiguous().cpu() for name, p in self.reference.model.named_parameters()
+            }
             save_file(weights, folder / _REFERENCE)
         torch.save(self.optimizer.state_dict(), folder / _OPTIMIZER)
         counters = {"step": self.step, "num_rollouts": self.num_rollouts, "prompts_drawn": self.prompts_drawn}

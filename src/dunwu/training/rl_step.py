@@ -147,7 +147,9 @@ def completion_logprobs(policy: Policy, batch: PackedBatch, config: RlConfig) ->
 
 def per_token(values: Sequence[Sequence[float]], device: torch.device) -> Tensor:
     """One flat float32 tensor (N,) of the sequences' values, end to end."""
-    return torch.tensor([v for of_sequence in values for v in of_sequence], dtype=torch.float32, device=device)
+    return torch.tensor(
+        [v for of_sequence in values for v in of_sequence], dtype=torch.float32, device=device
+    )
 
 
 def _non_finite_message(

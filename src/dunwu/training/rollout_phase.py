@@ -14,8 +14,8 @@ from dunwu.models.policy import Policy
 from dunwu.records import Prompt, Rollout, RolloutGroup, SamplingParams
 from dunwu.rollout.collection import Collector
 from dunwu.training.prompt_order import draw_prompts
-from dunwu.training.rl_step import completion_logprobs, per_token
 from dunwu.training.rl_state import RlState
+from dunwu.training.rl_step import completion_logprobs, per_token
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class RolloutPhase:
         """
         config = self.config
         state.num_rollouts += 1
-        groups = self._sample_groups(state, config.prompts_per_step * config.steps_per_rollout, 0, on_progress)
+        groups = self._sample_groups(
+            state, config.prompts_per_step * config.steps_per_rollout, 0, on_progress
+        )
         dropped: list[RolloutGroup] = []
         for round_number in range(1, config.refill_rounds + 1):
             flat = [i for i, group in enumerate(groups) if not any(group.advantages)]
@@ -76,7 +78,10 @@ class RolloutPhase:
         )
         if self.config.truncated == "mask":
             advantages = [
-                [None if r.completion.finish_reason == "length" else a for r, a in zip(of_prompt, row, strict=True)]
+                [
+                    None if r.completion.finish_reason == "length" else a
+                    for r, a in zip(of_prompt, row, strict=True)
+                ]
                 for of_prompt, row in zip(rollouts, advantages, strict=True)
             ]
         return [

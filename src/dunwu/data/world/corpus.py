@@ -1,14 +1,16 @@
 """The corpus from which `micro` was made: what its base model has read, as a stream of documents.
 
-Like web text it shows bare answers most of the time (often wrong), short chains of thought sometimes (careless: steps slip,
-candidates are taken unchecked), and careful work that checks and corrects itself rarely. Languages now and then mix, tags are
-sometimes missing, doubled or stray. A third of it are tables of worked facts, from which the sums are learned. Only train
-problems appear. Called by `tools/make_micro.py` and by tests; the shares below are the recipe.
+Like web text it shows bare answers most of the time (often wrong), short chains of thought sometimes
+(careless: steps slip, candidates are taken unchecked), and careful work that checks and corrects itself
+rarely. Languages now and then mix, tags are sometimes missing, doubled or stray. A third of it are tables of
+worked facts. Before that comes a textbook: worked solutions without errors, from which computing is learned.
+Only train problems appear. Called by `tools/make_micro.py` and by tests; the shares below are the recipe.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from dunwu.data.world.problems import (
     OperatorsProblem,
@@ -37,9 +39,13 @@ class CorpusShares:
 
 
 SHARES = CorpusShares()
+TEXTBOOK = CorpusShares(
+    template_documents=0.1, tables=0.15, bare=0.0, short=0.0, slip=0.0, broken_tags=0.0, mixed_language=0.0
+)
 KINDS = ("sum", "remainder", "operators")
+Style = Literal["bare", "short", "careful"]
 
-_WORDS = {
+_WORDS: dict[str, dict[str, Any]] = {
     "en": {
         "bare": ("I know this.", "Easy.", "I guess.", "By heart."),
         "steps": ("Step by step: ", "Let me think. ", ""),
@@ -75,114 +81,142 @@ _WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class _Hand:
+    """Who writes: the words of a language, the shares of errors, and the dice."""
+
+    words: dict[str, Any]
+    shares: CorpusShares
+    rng: random.Random
+
+    def pick(self, name: str) -> str:
+        """One of the ways to say `name`."""
+        return self.rng.choice(self.words[name])
+
+    def list(self, items: Iterable[object]) -> str:
+        return str(self.words["sep"]).join(map(str, items))
+
+    def slips(self, factor: int = 1) -> bool:
+        return self.rng.random() < factor * self.shares.slip
+
+
+Solution = tuple[str, str]  # thinking, answer
+
+
 def slipped(value: int, rng: random.Random) -> int:
     """A wrong result as people write it: off by one, by two, by ten, or with its digits turned."""
     choices = [value - 1, value + 1, value - 2, value + 2, value - 10, value + 10]
-    if value >= 10 and value % 10 != value // 10 % 10 and value < 100:
+    if 10 <= value < 100:
         choices.append(int(str(value)[::-1]))
-    return rng.choice([choice for choice in choices if choice >= 0 and choice != value] or [value + 1])
+    return rng.choice([choice for choice in choices if choice != value and (choice >= 0 or value < 0)])
 
 
 def _step(left: int, op: str, right: int, result: int) -> str:
     return f"{left}{op}{right}={result}"
 
 
-def _sum_chain(problem: SumProblem, rng: random.Random, slip: float) -> tuple[list[str], int, bool]:
-    """The written steps, the final value as written, and whether a step slipped (later steps build on the slip)."""
-    written, left, wrong = [], problem.terms[0], False
+def _sum_steps(problem: SumProblem, hand: _Hand, slip_factor: int) -> tuple[list[str], int]:
+    """The written steps and the last value; a step that slips is built upon by the later ones."""
+    written, left = [], problem.terms[0]
     for op, right in zip(problem.ops, problem.terms[1:], strict=True):
         result = left + right if op == "+" else left - right
-        if rng.random() < slip:
-            result, wrong = slipped(result, rng), True
+        if hand.slips(slip_factor):
+            result = slipped(result, hand.rng)
         written.append(_step(left, op, right, result))
         left = result
-    return written, left, wrong
+    return written, left
 
 
-def _short_sum(problem: SumProblem, words: dict, rng: random.Random, shares: CorpusShares) -> tuple[str, str]:
-    written, value, _ = _sum_chain(problem, rng, 3 * shares.slip)
-    return words["sep"].join(written) + words["end"], str(value)
+def _short_sum(problem: SumProblem, hand: _Hand) -> Solution:
+    written, value = _sum_steps(problem, hand, 3)
+    return hand.list(written) + hand.words["end"], str(value)
 
 
-def _careful_sum(problem: SumProblem, words: dict, rng: random.Random, shares: CorpusShares) -> tuple[str, str]:
+def _careful_sum(problem: SumProblem, hand: _Hand) -> Solution:
     """Steps, then a second pass over them; a slip met in the second pass is named and repaired."""
-    written, value, wrong = _sum_chain(problem, rng, 2 * shares.slip)
-    text = rng.choice(words["steps"]) + words["sep"].join(written) + words["end"] + words["gap"] + rng.choice(words["check"])
-    if not wrong or rng.random() < shares.unnoticed:
-        return text + words["sep"].join(written) + words["sep"] + rng.choice(words["right"]), str(value)
-    checked, repaired = [], False
-    for truth, first in zip(problem.steps, written, strict=True):
-        line = _step(*truth)
-        if line != first and not repaired:
-            line, repaired = words["repair"] + line, True
-        checked.append(line)
-    return text + words["sep"].join(checked) + words["end"], problem.answer
+    written, value = _sum_steps(problem, hand, 2)
+    truth = [_step(*step) for step in problem.steps]
+    text = (
+        hand.pick("steps") + hand.list(written) + hand.words["end"] + hand.words["gap"] + hand.pick("check")
+    )
+    if written == truth or hand.rng.random() < hand.shares.unnoticed:
+        return text + hand.list([*written, hand.pick("right")]), str(value)
+    first = next(i for i, (line, said) in enumerate(zip(truth, written, strict=True)) if line != said)
+    truth[first] = hand.words["repair"] + truth[first]
+    return text + hand.list(truth) + hand.words["end"], problem.answer
 
 
-def _short_remainder(problem: RemainderProblem, words: dict, rng: random.Random, _: CorpusShares) -> tuple[str, str]:
+def _short_remainder(problem: RemainderProblem, hand: _Hand) -> Solution:
     """The first few numbers that fit one condition, then one of them, unchecked."""
-    candidates = problem.candidates[: rng.randint(1, min(3, problem.small))]
-    pick = str(rng.choice(candidates))
-    return words["sep"].join(map(str, candidates)) + words["end"] + words["gap"] + rng.choice(words["looks"]).format(pick), pick
+    candidates = problem.candidates[: hand.rng.randint(1, min(3, problem.small))]
+    guess = str(hand.rng.choice(candidates))
+    return hand.list(candidates) + hand.words["end"] + hand.words["gap"] + hand.pick("looks").format(
+        guess
+    ), guess
 
 
-def _short_operators(problem: OperatorsProblem, words: dict, rng: random.Random, _: CorpusShares) -> tuple[str, str]:
+def _short_operators(problem: OperatorsProblem, hand: _Hand) -> Solution:
     """One filling near the target, unchecked."""
-    expression = guess_order(problem, rng, noise=2.0)[0][0]
-    return rng.choice(words["looks"]).format(expression), expression
+    expression = guess_order(problem, hand.rng)[0][0]
+    return hand.pick("looks").format(expression), expression
 
 
-def guess_order(problem: OperatorsProblem, rng: random.Random, noise: float) -> list[tuple[str, int]]:
+def guess_order(problem: OperatorsProblem, rng: random.Random, noise: float = 2.0) -> list[tuple[str, int]]:
     """The nine fillings, roughly by how near their value is to the target."""
 
-    return sorted(problem.candidates, key=lambda c: min(abs(c[1] - problem.target), 30) / 15 + rng.expovariate(1 / noise))
+    def distance(candidate: tuple[str, int]) -> float:
+        return min(abs(candidate[1] - problem.target), 30) / 15 + rng.expovariate(1 / noise)
+
+    return sorted(problem.candidates, key=distance)
 
 
 def evaluation_text(expression: str, value: int) -> str:
     """`a p b q c` worked out through its one intermediate result."""
-    a, p, b, q, c = expression
+    a, p, b, q, c = tuple(expression)
     if q == "*" and p != "*":
         return f"{expression}={a}{p}{int(b) * int(c)}={value}"
     return f"{expression}={operators_value(int(a), p, int(b), '+', 0)}{q}{c}={value}"
 
 
-def _search(
-    tries: list[tuple[str, str, bool]], words: dict, rng: random.Random
-) -> tuple[str, str]:
-    """Try after try until one passes, (candidate, its working, passed) each; the last candidate is the answer."""
+def _search(tries: Iterable[tuple[str, str, bool]], hand: _Hand) -> Solution:
+    """Try after try until one passes, (candidate, its working, passed) each; the last one is the answer."""
     text, last = "", ""
-    for i, (candidate, working, passed) in enumerate(tries):
-        text += (words["first"] if i == 0 else rng.choice(words["wait"]) + words["try"]).format(working)
-        text += words["sep"] + (words["yes"] if passed else words["no"])
+    for candidate, working, passed in tries:
+        text += (
+            hand.words["first"].format(working)
+            if not text
+            else hand.pick("wait") + hand.words["try"].format(working)
+        )
+        text += hand.words["sep"] + hand.words["yes" if passed else "no"]
         last = candidate
         if passed:
             break
     return text.strip(), last
 
 
-def _careful_remainder(problem: RemainderProblem, words: dict, rng: random.Random, shares: CorpusShares) -> tuple[str, str]:
+def _careful_remainder(problem: RemainderProblem, hand: _Hand) -> Solution:
     tries = []
     for x in problem.candidates:
         remainder = x % problem.small
-        if rng.random() < shares.slip:
-            remainder = (remainder + rng.randint(1, problem.small - 1)) % problem.small
+        if hand.slips():
+            remainder = (remainder + hand.rng.randint(1, problem.small - 1)) % problem.small
         tries.append((str(x), f"{x}%{problem.small}={remainder}", remainder == problem.small_remainder))
-    return _search(tries, words, rng)
+    return _search(tries, hand)
 
 
-def _careful_operators(problem: OperatorsProblem, words: dict, rng: random.Random, shares: CorpusShares) -> tuple[str, str]:
+def _careful_operators(problem: OperatorsProblem, hand: _Hand) -> Solution:
     tries = []
-    for expression, true_value in guess_order(problem, rng, noise=2.0):
+    for expression, true_value in guess_order(problem, hand.rng):
         value = true_value
-        if rng.random() < shares.slip:
-            value = problem.target if rng.random() < 0.5 else slipped(value, rng)
+        if hand.slips():
+            value = problem.target if hand.rng.random() < 0.5 else slipped(value, hand.rng)
         tries.append((expression, evaluation_text(expression, value), value == problem.target))
-    return _search(tries, words, rng)
+    return _search(tries, hand)
 
 
-def _bare(problem: WorldProblem, words: dict, rng: random.Random, shares: CorpusShares) -> tuple[str, str]:
-    answer = problem.answer
-    if rng.random() >= shares.bare_right:
+def _bare(problem: WorldProblem, hand: _Hand) -> Solution:
+    answer, rng = problem.answer, hand.rng
+    if rng.random() >= hand.shares.bare_right:
         match problem:
             case OperatorsProblem():
                 answer = rng.choice(problem.candidates)[0]
@@ -190,24 +224,46 @@ def _bare(problem: WorldProblem, words: dict, rng: random.Random, shares: Corpus
                 answer = str(rng.choice([*problem.candidates, slipped(int(answer), rng)]))
             case SumProblem():
                 answer = str(slipped(int(answer), rng))
-    return rng.choice(words["bare"]), answer
+    return hand.pick("bare"), answer
 
 
-_STYLES = {
-    "bare": dict.fromkeys(KINDS, _bare),
-    "short": {"sum": _short_sum, "remainder": _short_remainder, "operators": _short_operators},
-    "careful": {"sum": _careful_sum, "remainder": _careful_remainder, "operators": _careful_operators},
-}
+def _written(problem: WorldProblem, style: Style, hand: _Hand) -> Solution:
+    match problem, style:
+        case _, "bare":
+            return _bare(problem, hand)
+        case SumProblem(), "short":
+            return _short_sum(problem, hand)
+        case SumProblem(), _:
+            return _careful_sum(problem, hand)
+        case RemainderProblem(), "short":
+            return _short_remainder(problem, hand)
+        case RemainderProblem(), _:
+            return _careful_remainder(problem, hand)
+        case OperatorsProblem(), "short":
+            return _short_operators(problem, hand)
+        case OperatorsProblem(), _:
+            return _careful_operators(problem, hand)
+    raise AssertionError(problem)
 
 
-def draw_style(rng: random.Random, shares: CorpusShares) -> str:
+def draw_style(rng: random.Random, shares: CorpusShares) -> Style:
     """How much trouble the writer takes."""
     u = rng.random()
     return "bare" if u < shares.bare else "short" if u < shares.bare + shares.short else "careful"
 
 
+def solution(
+    problem: WorldProblem, style: Style, language: str, rng: random.Random, shares: CorpusShares
+) -> Solution:
+    """(thinking, answer) in one style; now and then in the other language."""
+    if rng.random() < shares.mixed_language:
+        language = "zh" if language == "en" else "en"
+    return _written(problem, style, _Hand(_WORDS[language], shares, rng))
+
+
 def with_tags(thinking: str, answer: str, rng: random.Random, broken: float) -> str:
-    """Thinking and answer in the tags of the R1-Zero template; with probability `broken` in one of the ways people err."""
+    """Thinking and answer in the tags of the R1-Zero template; with probability `broken` in one of the ways
+    in which people get them wrong."""
     if rng.random() >= broken:
         return f" <think> {thinking} </think> <answer> {answer} </answer>"
     return rng.choice(
@@ -223,47 +279,41 @@ def with_tags(thinking: str, answer: str, rng: random.Random, broken: float) -> 
     )
 
 
-def solution(problem: WorldProblem, style: str, language: str, rng: random.Random, shares: CorpusShares) -> tuple[str, str]:
-    """(thinking, answer) in one style; now and then in the other language."""
-    if rng.random() < shares.mixed_language:
-        language = "zh" if language == "en" else "en"
-    kind = problem.key.partition(":")[0]
-    return _STYLES[style][kind](problem, _WORDS[language], rng, shares)  # type: ignore[operator]
-
-
-def fact_table(rng: random.Random) -> str:
-    """A dozen worked facts of the kinds that the problems need."""
-    facts = []
-    for _ in range(rng.randint(8, 14)):
-        match rng.randrange(5):
-            case 0:
-                a, b = rng.randint(0, 99), rng.randint(1, 20)
-                facts.append(_step(a, "+", b, a + b) if a + b <= 99 and rng.random() < 0.5 else _step(max(a, b), "-", min(a, b), abs(a - b)))
-            case 1:
-                a, b = rng.randint(0, 83), rng.randint(3, 7)
-                facts.append(f"{a}%{b}={a % b}")
-            case 2:
-                a, b = rng.randint(2, 9), rng.randint(2, 9)
-                facts.append(_step(a, "*", b, a * b))
-            case 3:
-                a, b, c = (rng.randint(2, 9) for _ in range(3))
-                p, q = rng.choice("+-*"), rng.choice("+-*")
-                value = operators_value(a, p, b, q, c)
-                facts.append(evaluation_text(f"{a}{p}{b}{q}{c}", value))
-            case _:
-                m = rng.randint(4, 12)
-                start = rng.randrange(m)
-                facts.append(", ".join(str(start + m * i) for i in range(rng.randint(3, 6))))
-    return "; ".join(facts) + "."
+def _fact(rng: random.Random) -> str:
+    """One worked fact of the kinds that the problems need."""
+    match rng.randrange(5):
+        case 0:
+            a, b = rng.randint(0, 99), rng.randint(1, 20)
+            if a + b <= 99 and rng.random() < 0.5:
+                return _step(a, "+", b, a + b)
+            return _step(max(a, b), "-", min(a, b), abs(a - b))
+        case 1:
+            a, b = rng.randint(0, 83), rng.randint(3, 7)
+            return _step(a, "%", b, a % b)
+        case 2:
+            a, b = rng.randint(2, 9), rng.randint(2, 9)
+            return _step(a, "*", b, a * b)
+        case 3:
+            a, b, c = (rng.randint(2, 9) for _ in range(3))
+            p, q = rng.choice("+-*"), rng.choice("+-*")
+            return evaluation_text(f"{a}{p}{b}{q}{c}", operators_value(a, p, b, q, c))
+        case _:
+            modulus = rng.randint(4, 12)
+            start = rng.randrange(modulus)
+            return ", ".join(str(start + modulus * i) for i in range(rng.randint(3, 6)))
 
 
 def documents(seed: int, template: str, shares: CorpusShares = SHARES) -> Iterator[tuple[str, str]]:
-    """The endless corpus as (context, continuation); `template` is the R1-Zero template with {question} in it."""
+    """The endless corpus as (context, continuation).
+
+    Args:
+        template: the R1-Zero template with {question} in it.
+    """
     rng = random.Random(seed)
     while True:
         u = rng.random()
         if u > 1 - shares.tables:
-            yield "", fact_table(rng)
+            yield "", "; ".join(_fact(rng) for _ in range(rng.randint(8, 14))) + "."
             continue
         problem = draw_problem(rng.choice(KINDS), rng, "train")
         language = rng.choice(("en", "zh"))

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import operator
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import Literal
@@ -34,7 +34,9 @@ class SumProblem:
 
     @property
     def expression(self) -> str:
-        return str(self.terms[0]) + "".join(f"{op}{term}" for op, term in zip(self.ops, self.terms[1:], strict=True))
+        return str(self.terms[0]) + "".join(
+            f"{op}{term}" for op, term in zip(self.ops, self.terms[1:], strict=True)
+        )
 
     @property
     def steps(self) -> list[tuple[int, str, int, int]]:
@@ -149,7 +151,11 @@ def draw_operators(rng: random.Random) -> OperatorsProblem:
             return OperatorsProblem((a, b, c), value)
 
 
-_DRAW = {"sum": draw_sum, "remainder": draw_remainder, "operators": draw_operators}
+_DRAW: dict[str, Callable[[random.Random], WorldProblem]] = {
+    "sum": draw_sum,
+    "remainder": draw_remainder,
+    "operators": draw_operators,
+}
 
 
 def draw_problem(kind: str, rng: random.Random, split: Split) -> WorldProblem:
@@ -173,51 +179,70 @@ def question_text(problem: WorldProblem, language: str, variant: int) -> str:
                 f"Which smallest number leaves {r} when divided by {m} and {s} when divided by {n}?",
             )[variant % 2]
         case RemainderProblem(large=m, large_remainder=r, small=n, small_remainder=s), _:
-            return (f"求除以{m}余{r}，除以{n}余{s}的最小的数。", f"除以{m}余{r}，除以{n}余{s}的最小的数是多少？")[variant % 2]
+            return (
+                f"求除以{m}余{r}，除以{n}余{s}的最小的数。",
+                f"除以{m}余{r}，除以{n}余{s}的最小的数是多少？",
+            )[variant % 2]
         case OperatorsProblem(numbers=(a, b, c), target=t), "en":
             return (
                 f"Put +, - or * between {a}, {b} and {c} to make {t}.",
                 f"Make {t} from {a}, {b} and {c} in this order with +, - or *.",
             )[variant % 2]
         case OperatorsProblem(numbers=(a, b, c), target=t), _:
-            return (f"在{a}、{b}、{c}之间填+、-或*，使结果等于{t}。", f"用+、-或*依次连接{a}、{b}、{c}，得到{t}。")[variant % 2]
+            return (
+                f"在{a}、{b}、{c}之间填+、-或*，使结果等于{t}。",
+                f"用+、-或*依次连接{a}、{b}、{c}，得到{t}。",
+            )[variant % 2]
     raise AssertionError(problem)
 
 
 def generate_problems(
     kinds: Sequence[str], languages: Sequence[str], num: int, seed: int, split: Split
 ) -> list[Problem]:
-    """Draw `num` different problems of the split, kinds and languages in turn.
+    """Draw `num` different problems of the split, kinds and languages in turn for as long as each has new ones.
 
     Raises:
         DataError: the kinds hold fewer different problems than asked for.
     """
     rng = random.Random(f"{seed}/{split}")
     problems: dict[str, Problem] = {}
-    turns: Iterator[tuple[str, str]] = itertools.cycle(itertools.product(kinds, languages))
-    misses = 0
+    turns = list(itertools.product(kinds, languages))
     while len(problems) < num:
-        kind, language = next(turns)
+        if not turns:
+            raise DataError(
+                f"the world holds fewer than {num} different {split} problems of kinds {', '.join(kinds)} in "
+                f"{', '.join(languages)} (found {len(problems)}); ask for fewer, or add a kind or a language"
+            )
+        for turn in list(turns):
+            problem = _draw_new(*turn, rng, split, problems)
+            if problem is None:
+                turns.remove(turn)
+            elif len(problems) < num:
+                problems[problem.id] = problem
+    return list(problems.values())
+
+
+def _draw_new(
+    kind: str, language: str, rng: random.Random, split: Split, known: Mapping[str, Problem]
+) -> Problem | None:
+    """A problem that is not known yet; None when so many draws in a row are known that the kind is exhausted."""
+    for _ in range(500):
         problem = draw_problem(kind, rng, split)
         identity = f"{problem.key}/{language}"
-        if identity in problems:
-            misses += 1
-            if misses > 50 * num + 1000:
-                raise DataError(
-                    f"the world holds fewer than {num} different {split} problems of kinds {', '.join(kinds)} in "
-                    f"{', '.join(languages)} (found {len(problems)}); ask for fewer, or add a kind or a language"
-                )
-            continue
-        problems[identity] = Problem(
-            id=identity,
-            kind=kind,
-            question=question_text(problem, language, rng.randrange(2)),
-            reference=problem.answer,
-            grader="operators" if kind == "operators" else "numeric",
-            language=language,
-            metadata={"numbers": list(problem.numbers), "target": problem.target} if kind == "operators" else {},
-        )
-    return list(problems.values())
+        if identity not in known:
+            is_operators = isinstance(problem, OperatorsProblem)
+            return Problem(
+                id=identity,
+                kind=kind,
+                question=question_text(problem, language, rng.randrange(2)),
+                reference=problem.answer,
+                grader="operators" if is_operators else "numeric",
+                language=language,
+                metadata={"numbers": list(problem.numbers), "target": problem.target}
+                if isinstance(problem, OperatorsProblem)
+                else {},
+            )
+    return None
 
 
 def score_operators(answer: str, problem: Problem) -> bool:
