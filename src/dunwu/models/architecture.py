@@ -1,26 +1,18 @@
-"""Whether an architecture can be trained packed: what its configuration tells before any weight is read, and
-what a few tokens show once it is loaded.
+"""What a model's configuration alone tells about whether it can be trained packed, before any weight is read.
 
-The second check is what makes "any Hugging Face causal LM" safe: an architecture whose tokens reach each
-other by another way than our attention, or whose logits are more than we know, is refused by name instead of
-trained wrongly.
+`packability` looks again once the model is loaded.
 """
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from dunwu.errors import ModelError
-from dunwu.models.attention import LayerAttention
-from dunwu.models.head import find_head
-from dunwu.models.packed_plan import PackedPlan, make_plan
-from dunwu.records import Segment
 
 _LENGTH_DEPENDENT_ROPE = ("dynamic", "longrope")
-_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
+_KNOWN_LAYER_TYPES = {"full_attention", "sliding_attention"}
 
 
 def check_config(config: Any, name: str) -> None:
@@ -46,6 +38,11 @@ def check_config(config: Any, name: str) -> None:
                 f"{kind}, whose {cls.__name__} keeps a state or an attention of its own that cannot be "
                 "packed; use a model of pure attention layers such as Llama, Qwen, Gemma or DeepSeek-V3"
             )
+    strange = set(getattr(config, "layer_types", None) or ()) - _KNOWN_LAYER_TYPES
+    if strange:
+        raise ModelError(
+            f"{kind} with layers of type {', '.join(sorted(strange))}; dunwu packs {' and '.join(sorted(_KNOWN_LAYER_TYPES))}"
+        )
     for rope in _rope_types(config):
         if rope in _LENGTH_DEPENDENT_ROPE:
             raise ModelError(
@@ -53,47 +50,6 @@ def check_config(config: Any, name: str) -> None:
                 "sampling and training would disagree; set rope_parameters to a fixed type (default, linear, "
                 "yarn, llama3)"
             )
-
-
-@torch.no_grad()
-def check_packable(model: PreTrainedModel) -> None:
-    """Run a few tokens and see that every layer used our attention, that packed neighbours do not touch each
-    other, and that the output layer is the one we apply.
-
-    Raises:
-        ModelError: one of them does not hold.
-    """
-    name = type(model).__name__
-    ids = torch.tensor([3, 5, 2, 7, 11]) % count_embeddings(model)
-    segments = [Segment(0, 3), Segment(3, 5)]
-    positions = torch.tensor([0, 1, 2, 0, 1])
-    training = model.training
-    model.eval()
-    try:
-        packed, layers, logits = _probe(model, ids, positions, segments)
-        alone, _, _ = _probe(model, ids[3:], positions[3:], [Segment(0, 2)])
-    except (TypeError, AttributeError, RuntimeError, KeyError) as error:
-        raise ModelError(f"{name} cannot be run packed ({type(error).__name__}: {error})") from error
-    finally:
-        model.train(training)
-    expected = int(model.config.get_text_config().num_hidden_layers)
-    if len(layers) != expected:
-        raise ModelError(
-            f"{name} has {expected} layers, and {len(layers)} of them use replaceable attention; a model "
-            "with state-space, convolution or recurrent layers cannot be trained packed"
-        )
-    tolerance = _TOLERANCE[model.dtype] * (1 + float(alone.abs().max()))
-    if float((packed[3:] - alone).abs().max()) > tolerance:
-        raise ModelError(
-            f"{name} lets packed sequences influence each other outside attention; "
-            "it cannot be trained packed"
-        )
-    difference = float((find_head(model).logits(packed.to(model.dtype)) - logits).abs().max())
-    if difference > _TOLERANCE[model.dtype] * (1 + float(logits.abs().max())):
-        raise ModelError(
-            f"{name} does something to its logits that dunwu does not know (they differ by "
-            f"{difference:.3g}); it cannot be trained"
-        )
 
 
 def count_embeddings(model: PreTrainedModel) -> int:
@@ -110,35 +66,6 @@ def disable_dropout(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-
-
-class _Recorder:
-    """A packed plan that notes which layers asked it."""
-
-    def __init__(self, plan: PackedPlan) -> None:
-        self.plan = plan
-        self.layers: set[int] = set()
-
-    def attend(self, query_THD: Tensor, key_TKD: Tensor, value_TKE: Tensor, layer: LayerAttention) -> Tensor:
-        self.layers.add(layer.layer)
-        return self.plan.attend(query_THD, key_TKD, value_TKE, layer)
-
-
-def _probe(
-    model: PreTrainedModel, ids_T: Tensor, positions_T: Tensor, segments: list[Segment]
-) -> tuple[Tensor, set[int], Tensor]:
-    """Hidden states, layers seen and the model's own logits, all float32."""
-    device = model.device
-    recorder = _Recorder(make_plan(segments, len(ids_T), device))
-    arguments: dict[str, Any] = {
-        "input_ids": ids_T[None].to(device),
-        "position_ids": positions_T[None].to(device),
-        "use_cache": False,
-        "dunwu_context": recorder,
-    }
-    hidden_TD = model.base_model(**arguments).last_hidden_state[0]
-    logits_TV = model(**arguments).logits[0]
-    return hidden_TD.float(), recorder.layers, logits_TV.float()
 
 
 def _rope_types(config: Any) -> set[str]:

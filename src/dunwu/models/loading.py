@@ -21,8 +21,9 @@ from transformers import (
 
 from dunwu.config.training import ModelConfig
 from dunwu.errors import ModelError
-from dunwu.models.architecture import check_config, check_packable, count_embeddings, disable_dropout
+from dunwu.models.architecture import check_config, count_embeddings, disable_dropout
 from dunwu.models.attention import ATTENTION_NAME, register_attention
+from dunwu.models.packability import check_packable
 from dunwu.models.policy import Policy
 from dunwu.models.smollm2 import smollm2_folder
 
