@@ -1,6 +1,6 @@
 """Tiny random models of every family, and a byte tokenizer, for the rooms that need a policy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreT
 
 from dunwu.models.loading import make_policy
 from dunwu.models.policy import Policy
+from dunwu.records import PackedBatch, Segment
 
 VOCAB_SIZE = 272
 _SIZES: dict[str, Any] = {
@@ -135,6 +136,58 @@ def tiny_policy() -> Callable[..., Policy]:
 
     def make(family: str, **options: Any) -> Policy:
         return make_policy(build_model(family, **options), build_tokenizer())
+
+    return make
+
+
+def pack_by_hand(groups: Sequence[tuple[Sequence[int], Sequence[Sequence[int]]]]) -> PackedBatch:
+    """Prompts with their completions in one row, each prompt once; every completion token is a target."""
+    token_ids: list[int] = []
+    positions: list[int] = []
+    segments: list[Segment] = []
+    sources: list[int] = []
+    targets: list[int] = []
+    sequences: list[int] = []
+    count = 0
+    for prompt, completions in groups:
+        first = len(token_ids)
+        end = first + len(prompt)
+        token_ids += prompt
+        positions += range(len(prompt))
+        segments.append(Segment(first, end))
+        for completion in completions:
+            start = len(token_ids)
+            token_ids += completion
+            positions += range(len(prompt), len(prompt) + len(completion))
+            segments.append(Segment(start, len(token_ids), first, end))
+            sources += [end - 1, *range(start, len(token_ids) - 1)]
+            targets += completion
+            sequences += [count] * len(completion)
+            count += 1
+    return PackedBatch(
+        torch.tensor(token_ids),
+        torch.tensor(positions),
+        tuple(segments),
+        torch.tensor(sources),
+        torch.tensor(targets),
+        torch.tensor(sequences),
+        count,
+    )
+
+
+@pytest.fixture
+def make_batch() -> Callable[..., PackedBatch]:
+    """Packs [(prompt ids, [completion ids, ...]), ...] without the packing room."""
+    return pack_by_hand
+
+
+@pytest.fixture
+def random_ids() -> Callable[..., list[int]]:
+    """Makes byte tokens: random_ids(length, seed)."""
+
+    def make(length: int, seed: int) -> list[int]:
+        generator = torch.Generator().manual_seed(1000 * seed + length)
+        return torch.randint(0, 256, (length,), generator=generator).tolist()
 
     return make
 

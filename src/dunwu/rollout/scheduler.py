@@ -40,7 +40,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Round:
-    """What is to be done before the next decode step: placements, then moves."""
+    """What is to be done before the next decode step: placements, then moves. No placed sample is moved."""
 
     placements: tuple[Placement, ...]
     moves: tuple[Move, ...]
@@ -84,10 +84,13 @@ class Scheduler:
         gaps = sorted(set(finished_slots))
         assert not gaps or 0 <= gaps[0] <= gaps[-1] < len(self._running), f"{gaps} are not all running"
         free = deque([*gaps, *range(len(self._running), self._num_slots)])
+        # when gaps will remain they must be the last ones, so that no new sample is moved
+        in_order = len(self._waiting) < len(gaps)
         placements = []
         while free and self._waiting:
             sample = self._waiting.popleft()
-            placements.append(self._place(sample, self._choose(free, sample.request)))
+            slot = free.popleft() if in_order else self._choose(free, sample.request)
+            placements.append(self._place(sample, slot))
         gaps = [slot for slot in gaps if slot in free]
         return Round(tuple(placements), tuple(self._close(gaps)))
 
