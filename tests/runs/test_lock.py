@@ -23,8 +23,7 @@ def test_a_killed_holder_frees_the_lock_though_its_forked_worker_lives(tmp_path)
         "import os, sys, time, pathlib\n"
         "from dunwu.runs.lock import FolderLock\n"
         "lock = FolderLock(pathlib.Path(sys.argv[1]))\n"
-        "worker = os.fork()\n"
-        "if worker: print(worker, flush=True)\n"
+        "if os.fork() == 0: print(os.getpid(), flush=True)\n"
         "time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
