@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from typing import Any
 
 import torch
-from dunwu.data.templates import render
 
 from benchmarks.machine import versions
 from benchmarks.worker import Channel
@@ -20,6 +19,7 @@ from dunwu.config.algorithm import Grpo, KlConfig
 from dunwu.config.stage import RlConfig
 from dunwu.config.task import ChatTemplate, WorldTask
 from dunwu.config.training import BatchConfig, ModelConfig, OptimizerConfig, SamplingConfig
+from dunwu.data.templates import render
 from dunwu.models.loading import load_policy
 from dunwu.models.policy import Policy
 from dunwu.records import (

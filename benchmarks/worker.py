@@ -51,14 +51,15 @@ class Worker:
         """Start it; `folder` is made, holds its log, and is where it puts temporary files."""
         folder.mkdir()
         self.module, self.log, self.timeout_seconds = module, folder / "log.txt", timeout_seconds
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, argument],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.log.open("w"),
-            text=True,
-            env=os.environ | WORKER_ENVIRONMENT | {"TMPDIR": str(folder)},
-        )
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, argument],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=os.environ | WORKER_ENVIRONMENT | {"TMPDIR": str(folder)},
+            )
         self._memory = TreeMemory(self._process.pid)
         self._answers: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read_answers, daemon=True).start()
@@ -73,6 +74,10 @@ class Worker:
         self._process.stdin.write("step\n")
         self._process.stdin.flush()
         return self._answer()
+
+    def peak_bytes(self) -> int:
+        """Peak memory of the process tree so far, in bytes."""
+        return self._memory.peak_bytes()
 
     def close(self) -> int:
         """End the process; returns the peak memory of its tree in bytes."""
@@ -92,7 +97,7 @@ class Worker:
         try:
             line = self._answers.get(timeout=self.timeout_seconds)
         except queue.Empty:
-            raise self._error(f"gave no answer within {self.timeout_seconds:.0f} s") from None
+            raise self._error(f"gave no answer within {self.timeout_seconds} s") from None
         if not line:
             raise self._error(f"ended with exit status {self._process.wait()}")
         return json.loads(line)
@@ -117,12 +122,17 @@ class TreeMemory:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
-    def stop(self) -> int:
-        """Stop watching (while the root still lives, for its exact peak); returns the peak in bytes."""
+    def peak_bytes(self) -> int:
+        """The peak so far, in bytes; exact for the root while it lives."""
         self._peak_bytes = max(self._peak_bytes, kernel_peak_bytes(self._root.pid))
+        return self._peak_bytes
+
+    def stop(self) -> int:
+        """Stop watching; returns the peak in bytes."""
+        peak_bytes = self.peak_bytes()
         self._stopped.set()
         self._thread.join()
-        return self._peak_bytes
+        return max(peak_bytes, self._peak_bytes)
 
     def _watch(self) -> None:
         while not self._stopped.wait(SAMPLE_SECONDS):
