@@ -61,14 +61,14 @@ class PackedPlan:
     segments: tuple[Segment, ...]
     num_rows: int
     device: torch.device
-    _plain: BlockPlan | None = field(default=None, repr=False)
-    _masked: BlockPlan | None = field(default=None, repr=False)
+    _plain_blocks: BlockPlan | None = field(default=None, repr=False)
+    _masked_blocks: BlockPlan | None = field(default=None, repr=False)
 
     def attend(self, query_THD: Tensor, key_TKD: Tensor, value_TKE: Tensor, layer: LayerAttention) -> Tensor:
         """The attention output (T, H, E) of one layer; see `AttentionContext`."""
         longest = max(segment.end - segment.start + _prefix_length(segment) for segment in self.segments)
         window = layer.sliding_window if layer.sliding_window and layer.sliding_window < longest else None
-        plan = self._plan(masked=window is not None or layer.softcap is not None)
+        plan = self.blocks(masked=window is not None or layer.softcap is not None)
         outputs = []
         for block in plan.blocks:
             key_BKLD = _gather(key_TKD, block.key_rows_BL)
@@ -83,14 +83,19 @@ class PackedPlan:
         output_XHE = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
         return output_XHE.index_select(0, plan.output_T)
 
-    def _plan(self, *, masked: bool) -> BlockPlan:
+    def blocks(self, *, masked: bool) -> BlockPlan:
+        """The blocks of layers without (or with) a window or softcap; worked out when first asked for."""
         if masked:
-            if self._masked is None:
-                self._masked = _plan_blocks(self.segments, self.num_rows, self.device, only_own_queries=True)
-            return self._masked
-        if self._plain is None:
-            self._plain = _plan_blocks(self.segments, self.num_rows, self.device, only_own_queries=False)
-        return self._plain
+            if self._masked_blocks is None:
+                self._masked_blocks = _plan_blocks(
+                    self.segments, self.num_rows, self.device, only_own_queries=True
+                )
+            return self._masked_blocks
+        if self._plain_blocks is None:
+            self._plain_blocks = _plan_blocks(
+                self.segments, self.num_rows, self.device, only_own_queries=False
+            )
+        return self._plain_blocks
 
 
 def make_plan(segments: Sequence[Segment], num_rows: int, device: torch.device) -> PackedPlan:
