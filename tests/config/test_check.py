@@ -47,6 +47,10 @@ def test_a_folder_without_config_is_no_model(stage_recipe, tmp_path):
 def test_completions_longer_than_the_model_are_told(stage_recipe, folder):
     model = {"path": str(folder)}
     check_recipe(stage_recipe(model=model, sampling={"max_new_tokens": 127}))
+    evaluated = {"sampling": {"max_new_tokens": 200}}
+    assert "evaluation.sampling.max_new_tokens is 200" in refusal(
+        stage_recipe(model=model, evaluation=evaluated)
+    )
     text = refusal(stage_recipe(model=model, sampling={"max_new_tokens": 128}))
     assert "stages.r1_zero.sampling.max_new_tokens is 128, and the model has 128 positions" in text
 
@@ -118,6 +122,12 @@ def test_a_cache_smaller_than_one_sequence_is_told(stage_recipe):
         stage_recipe(engine={"cache_tokens": 64})
     )
     check_recipe(stage_recipe(engine={"cache_tokens": 65}))
+
+
+def test_a_micro_batch_smaller_than_one_sequence_is_told(stage_recipe):
+    text = refusal(stage_recipe(batch={"micro_batch_tokens": 64}))
+    assert "batch.micro_batch_tokens is 64, less than one prompt with sampling.max_new_tokens = 64" in text
+    check_recipe(stage_recipe(batch={"micro_batch_tokens": 65}))
 
 
 def test_a_warm_up_longer_than_the_stage_is_told(stage_recipe):

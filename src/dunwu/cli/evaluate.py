@@ -1,5 +1,6 @@
 """`dunwu eval`: measures a model on held-out problems. The options are short forms of a recipe's keys."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -157,7 +158,7 @@ def _evaluate(recipe: Recipe, *, as_json: bool) -> None:
         Console().print(figures_table(result.figures))
 
 
-def figures_table(figures: dict[str, Any]) -> Table:
+def figures_table(figures: Mapping[str, Any]) -> Table:
     """Set the figures of an evaluation in a table, one column for all problems and one for each kind of
     problem."""
     columns = {"all": figures, **figures.get("by_kind", {})}
@@ -182,6 +183,6 @@ def _written(key: str, figures: dict[str, Any]) -> str:
     interval = figures.get(f"{key}_interval")
     if interval:
         return f"{share(value)}  [{share(interval[0])}, {share(interval[1])}]"
-    if key.endswith("_frac") or key == "format":
+    if key.endswith("_frac") or key == "format" or key.startswith(("pass_at_", "cons_at_")):
         return share(value)
     return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -85,9 +85,8 @@ def _rollouts(stage: StageFolder, step: int | None) -> tuple[str, list[tuple[Rol
         index = stage.rollout_index_of_step(step)
         if index is None:
             last = stage.read_rollouts(indices[-1]).last_step if indices else 0
-            raise RunError(
-                f"stage {stage.name} has no rollouts of step {step}; it has those of steps 1 to {last}"
-            )
+            there = f"those of steps 1 to {last}" if last else "none yet"
+            raise RunError(f"stage {stage.name} has no rollouts of step {step}; it has {there}")
     elif indices:
         index = indices[-1]
     else:

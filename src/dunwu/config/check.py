@@ -98,21 +98,30 @@ def stage_problems(stage: Stage, settings: dict[str, Any]) -> Iterator[str]:
             f"optimizer.schedule.warmup_steps is {warmup}, and the stage has {stage.num_steps} steps: the "
             f"learning rate would never reach its peak; use at most {stage.num_steps - 1}"
         )
+    yield from _length_problems("sampling", stage.sampling, stage, settings)
+    if stage.evaluation.sampling is not None:
+        yield from _length_problems("evaluation.sampling", stage.evaluation.sampling, stage, settings)
     longest = stage.sampling.max_new_tokens
-    if stage.engine.cache_tokens is not None and stage.engine.cache_tokens <= longest:
-        yield (
-            f"engine.cache_tokens is {stage.engine.cache_tokens}, less than one prompt with "
-            f"sampling.max_new_tokens = {longest}; raise it, or leave it out"
-        )
     if stage.batch.micro_batch_tokens <= longest:
         yield (
             f"batch.micro_batch_tokens is {stage.batch.micro_batch_tokens}, less than one prompt with "
             f"sampling.max_new_tokens = {longest}; raise it, or lower sampling.max_new_tokens"
         )
+
+
+def _length_problems(
+    key: str, sampling: SamplingConfig, stage: Stage, settings: dict[str, Any]
+) -> Iterator[str]:
+    longest = sampling.max_new_tokens
+    if stage.engine.cache_tokens is not None and stage.engine.cache_tokens <= longest:
+        yield (
+            f"engine.cache_tokens is {stage.engine.cache_tokens}, less than one prompt with "
+            f"{key}.max_new_tokens = {longest}; raise it, or leave it out"
+        )
     positions = settings.get("max_position_embeddings")
     if isinstance(positions, int) and longest >= positions:
         yield (
-            f"sampling.max_new_tokens is {longest}, and the model has {positions} positions for prompt and "
+            f"{key}.max_new_tokens is {longest}, and the model has {positions} positions for prompt and "
             f"completion together; use less than {positions}"
         )
 

@@ -1,0 +1,55 @@
+import pytest
+
+from dunwu.cli.model_source import find_model, local_folder
+from dunwu.errors import ConfigError, RunError
+from dunwu.runs.folder import RunFolder
+
+
+@pytest.mark.parametrize("name", ["smollm2", "owner/name"])
+def test_names_stay_names(name):
+    source = find_model(name)
+    assert (source.path, source.recipe, source.stage) == (name, None, None)
+
+
+def test_the_embedded_model_is_found():
+    assert find_model("micro").path == "micro"
+
+
+def test_a_run_folder_means_its_last_finished_stage_with_its_settings(finished_run, recipe):
+    source = find_model(str(finished_run))
+    assert source.path == str(finished_run / "r1_zero" / "model")
+    assert source.recipe == recipe
+    assert source.stage == recipe.stages[0]
+
+
+def test_a_model_inside_a_run_comes_with_its_settings_too(finished_run, recipe):
+    source = find_model(str(finished_run / "r1_zero" / "model"))
+    assert source.stage == recipe.stages[0]
+
+
+def test_a_folder_elsewhere_has_no_settings(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    source = find_model(str(tmp_path))
+    assert (source.path, source.stage) == (str(tmp_path), None)
+
+
+def test_what_is_nowhere_is_told():
+    with pytest.raises(ConfigError, match="there is no model micor; did you mean micro"):
+        find_model("micor")
+
+
+def test_an_unfinished_run_names_its_newest_checkpoint(tmp_path, recipe):
+    with RunFolder.open(tmp_path / "r", recipe) as run:
+        with pytest.raises(RunError, match="it has no checkpoint yet"):
+            find_model(str(run.path))
+        for step in (2, 4):
+            run.stage("r1_zero").save_checkpoint(step, lambda path: (path / "model").mkdir(), keep_last=2)
+    with pytest.raises(RunError, match=r"its newest checkpoint is .*step-000004/model"):
+        find_model(str(tmp_path / "r"))
+
+
+def test_local_folders(monkeypatch, tmp_path):
+    monkeypatch.setenv("DUNWU_CACHE", str(tmp_path))
+    assert local_folder("smollm2") == tmp_path / "models" / "smollm2"
+    assert local_folder("owner/name") is None
+    assert (local_folder("micro") / "config.json").is_file()

@@ -1,0 +1,68 @@
+from dunwu.cli.report import before_after, find_example, print_report
+from dunwu.runs.folder import RunFolder
+
+
+def written(console):
+    return console.file.getvalue()
+
+
+def test_the_table_sets_before_and_after_side_by_side(console):
+    before = {"pass_at_1": 0.25, "pass_at_1_interval": [0.2, 0.3], "cons_at_16": 0.5, "length_mean": 20.25}
+    after = {**before, "pass_at_1": 0.875, "length_mean": None, "format": 1.0}
+    record = {"name": "r1_zero", "before": before, "after": after, "num_problems": 512, "wall_seconds": 95.0}
+    console.print(before_after(record))
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:-1]]
+        for line in written(console).splitlines()
+        if "│" in line
+    ]
+    assert "r1_zero: 512 held-out problems, 1 min 35 s" in written(console)
+    assert rows == [
+        ["right answers (pass@1)", "25.0% ± 5.0", "87.5% ± 5.0"],
+        ["majority (cons@16)", "50.0%", "50.0%"],
+        ["length in tokens", "20.2", "-"],
+    ]
+
+
+def test_an_example_is_a_problem_that_was_learned(finished_run):
+    group, wrong, right = find_example(RunFolder.read(finished_run).stage("r1_zero"))
+    assert group.prompt.problem.id == "p1"
+    assert wrong.reward.correct is False
+    assert right.reward.correct is True
+
+
+def test_without_something_learned_there_is_no_example(tmp_path, recipe, make_group):
+    with RunFolder.open(tmp_path / "r", recipe) as run:
+        stage = run.stage("r1_zero")
+        assert find_example(stage) is None
+        stage.write_evaluation("before", {}, [make_group(1, True, True), make_group(3, False)], step=0)
+        stage.write_evaluation("after", {}, [make_group(1, True, True), make_group(9, True)], step=4)
+        assert find_example(stage) is None
+
+
+def test_the_report_shows_table_example_and_places(console, finished_run):
+    print_report(console, finished_run)
+    text = written(console)
+    assert "right answers (pass@1)" in text
+    assert "What is 1 + 1 [red]?   (answer: 2)" in text
+    assert text.index("─ before ─") < text.index("─ after ─")
+    assert f"the model is in       {finished_run}/r1_zero/model" in text
+    assert f"dunwu show {finished_run}" in text
+    assert f"dunwu generate {finished_run}" in text
+
+
+def test_an_unfinished_run_only_says_where_it_is(console, tmp_path, recipe):
+    RunFolder.open(tmp_path / "r", recipe).close()
+    print_report(console, tmp_path / "r")
+    assert written(console).strip() == f"everything is in      {tmp_path / 'r'}"
+
+
+def test_long_examples_are_cut(console, tmp_path, recipe, make_group):
+    with RunFolder.open(tmp_path / "r", recipe) as run:
+        stage = run.stage("r1_zero")
+        stage.write_evaluation("before", {}, [make_group(1, False)], step=0)
+        stage.write_evaluation("after", {}, [make_group(1, True, text="x" * 5000)], step=4)
+        run.write_summary([{"name": "r1_zero", "before": {}, "after": {}, "num_problems": 1}])
+    print_report(console, tmp_path / "r")
+    assert "[...]" in written(console)
+    assert written(console).count("x") < 1300
