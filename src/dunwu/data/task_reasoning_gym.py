@@ -44,7 +44,7 @@ def load_gym_problems(task: ReasoningGymTask, seed: int) -> tuple[list[Problem],
         {"seed": _gym_seed(_HELD_OUT_SEED, task, "held_out"), "num": task.num_held_out},
         {"seed": _gym_seed(seed, task, "train"), "num": task.num_train},
     ]
-    reply = _run_generator({"dataset": task.dataset, "params": task.params, "parts": parts})
+    reply = run_generator({"dataset": task.dataset, "params": task.params, "parts": parts})
     held_out, train = ([_problem(task, entry) for entry in part["entries"]] for part in reply["parts"])
     if not train:
         raise DataError(
@@ -69,7 +69,12 @@ def _gym_seed(seed: int, task: ReasoningGymTask, split: str) -> int:
     return derive_seed(seed, "reasoning_gym", task.dataset, split) % 2**31
 
 
-def _run_generator(request: dict[str, Any]) -> dict[str, Any]:
+def run_generator(request: dict[str, Any]) -> dict[str, Any]:
+    """Run `gym_generator` in a process with a fixed hash seed, and return its checked reply.
+
+    Raises:
+        DataError: the generator fails, or what `checked_reply` raises.
+    """
     package_root = str(Path(dunwu.__file__).parent.parent)
     python_path = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
@@ -85,7 +90,15 @@ def _run_generator(request: dict[str, Any]) -> dict[str, Any]:
         raise DataError(
             f"reasoning-gym's {request['dataset']} fails to generate with {request['params']}: {reason}"
         )
-    reply = json.loads(done.stdout)
+    return checked_reply(request, json.loads(done.stdout))
+
+
+def checked_reply(request: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
+    """Return a generator's reply if it holds problems.
+
+    Raises:
+        DataError: it says that the data set or a parameter is unknown, or that a value is refused.
+    """
     dataset = request["dataset"]
     match reply:
         case {"unknown_dataset": names}:

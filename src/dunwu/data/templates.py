@@ -40,17 +40,12 @@ def render(template: Template, problem: Problem, tokenizer: Any) -> Prompt:
         tokenizer: a transformers tokenizer of the policy.
     Raises:
         ConfigError: the tokenizer has no chat template, or its template refuses or drops the system message
-            or the question, or opens `<think>` itself when the prefill does too; a PlainTemplate without
-            {question}.
+            or the question, or opens `<think>` itself when the prefill does too.
     """
     match template:
         case R1ZeroTemplate():
             return _plain_prompt(R1_ZERO_TEMPLATE, problem, tokenizer)
         case PlainTemplate(text=text):
-            if QUESTION not in text:
-                raise ConfigError(
-                    f"template.text {text!r} has no {QUESTION}; write it where the problem should stand"
-                )
             return _plain_prompt(text, problem, tokenizer)
         case ChatTemplate():
             return _chat_prompt(template, problem, tokenizer)

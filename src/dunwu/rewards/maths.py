@@ -117,9 +117,8 @@ def _quick_verdict(given: str, wanted: str) -> bool | None:
     numbers = parse_quantity(given), parse_quantity(wanted)
     if numbers[0] is not None and numbers[1] is not None:
         return quantities_equal(numbers[0], numbers[1])
-    words = word(given), word(wanted)
-    if words[0] is not None and words[1] is not None:
-        return words[0] == words[1]
-    if any(words) and any(numbers):
+    if word(wanted) is not None:
+        return word(given) == word(wanted)
+    if word(given) is not None and numbers[1] is not None:
         return False
     return None

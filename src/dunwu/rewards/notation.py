@@ -84,7 +84,11 @@ _DELIMITED = re.compile(
 )
 _ANSWER_MARK = re.compile(r"(?:answer(?: is)?|答案[是为]?|####) ?[:=：]?[ \t]*(?=\S)", re.IGNORECASE)
 _JOINING = re.compile(r"\s*(?:[,;]|\band\b|\bor\b|\\text\{\s*(?:and|or)\s*\}|[=<>])\s*")
-_COMMAND = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+")
+_COMMAND = re.compile(
+    r"\\(?:begin|end|text|textbf|textit|mathrm|mathbf|mathit|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+"
+)
+_TEXT = re.compile(r"^\\(?:text|textbf|textit|textrm|mathrm|mbox|operatorname)\s*\{([^{}]*)\}$")
+_PARTED_DIGITS = re.compile(r"(?<![\d._^])\d[\d.]* \d")
 _WORD = re.compile(r"[A-Za-z]{3,}|[\u4e00-\u9fff]+")
 _NUMBER = re.compile(r"(?<![\w.^_{])[-+]?(?:\d[\d,]*\d|\d)(?:\.\d+)?(?:/\d+)?%?")
 
@@ -138,7 +142,7 @@ def expression(cleaned: str) -> str | None:
         found = numbers[0] if len(numbers) == 1 else None
     else:
         found = cleaned
-    if found is None or not found.strip() or re.search(r"\d \d", found):
+    if found is None or not found.strip() or _PARTED_DIGITS.search(found):
         return None
     return found.strip()
 
@@ -158,7 +162,7 @@ def final_statement(text: str) -> str:
     line = text.rstrip().rpartition("\n")[2]
     segments = _DELIMITED.findall(line)
     if segments:
-        return next(part for part in segments[-1] if part)
+        return "".join(segments[-1])
     if "=" in line:
         return line.rpartition("=")[2]
     numbers = _NUMBER.findall(line)
@@ -171,13 +175,13 @@ def is_prose(cleaned: str) -> bool:
 
 
 def word(cleaned: str) -> str | None:
-    """Return the text if the answer is only words ("even", "\\text{no solution}", "星期一"), None otherwise.
+    """Return the text if the answer is one to three words ("even", "\\text{no solution}", "星期一"), else None.
 
     One to three Latin letters are no word: they may be variables.
     """
-    text = re.sub(r"^\\(?:text|textbf|mathrm)\s*\{([^{}]*)\}$", r"\1", cleaned).strip()
+    text = _TEXT.sub(r"\1", cleaned).strip()
     letters = text.replace(" ", "").replace("-", "")
-    if not letters.isalpha() or (letters.isascii() and len(letters) < 4):
+    if not letters.isalpha() or (letters.isascii() and len(letters) < 4) or text.count(" ") > 2:
         return None
     return text.casefold()
 

@@ -1,0 +1,106 @@
+"""Problems from files."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dunwu.config.task import FileTask
+from dunwu.data.task_file import load_file_problems
+from dunwu.errors import DataError
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def sums(numbers: range) -> list[dict[str, Any]]:
+    return [{"question": f"What is {n} + 1?", "answer": n + 1} for n in numbers]
+
+
+def test_columns_become_problems(tmp_path: Path) -> None:
+    rows = [
+        {"q": "What is 1/2?", "a": 0.5, "lang": "English", "topic": "halves"},
+        {"q": "一加一？", "a": "2", "lang": "zh_CN", "topic": "sums"},
+    ]
+    task = FileTask(
+        train=write(tmp_path / "t.jsonl", rows),
+        num_held_out=0,
+        question_column="q",
+        answer_column="a",
+        language_column="lang",
+        kind_column="topic",
+        grader="numeric",
+    )
+    train, held_out, num_duplicates = load_file_problems(task)
+    assert [(p.question, p.reference, p.language, p.kind, p.grader) for p in train] == [
+        ("What is 1/2?", "0.5", "en", "halves", "numeric"),
+        ("一加一？", "2", "zh", "sums", "numeric"),
+    ]
+    assert train[1].metadata == {"where": "t.jsonl line 2"}
+    assert len({p.id for p in train}) == 2
+    assert (held_out, num_duplicates) == ([], 0)
+
+
+def test_language_is_detected_without_a_column(tmp_path: Path) -> None:
+    rows = [{"question": "一加一？", "answer": 2}, {"question": "What is 1 + 1?", "answer": 2}]
+    train, _, _ = load_file_problems(FileTask(train=write(tmp_path / "t.jsonl", rows), num_held_out=0))
+    assert [p.language for p in train] == ["zh", "en"]
+    assert train[0].kind == "file"
+
+
+def test_held_out_problems_depend_on_the_questions_alone(tmp_path: Path) -> None:
+    task = FileTask(train=write(tmp_path / "t.jsonl", sums(range(40))), num_held_out=10)
+    train, held_out, _ = load_file_problems(task)
+    assert (len(train), len(held_out)) == (30, 10)
+    moved = FileTask(train=write(tmp_path / "u.jsonl", sums(range(39, -1, -1))), num_held_out=10)
+    _, again, _ = load_file_problems(moved)
+    assert {p.id for p in again} == {p.id for p in held_out}
+    assert {p.question for p in train}.isdisjoint(p.question for p in held_out)
+
+
+def test_repeated_questions_are_dropped_and_counted_before_any_is_held_out(tmp_path: Path) -> None:
+    rows = [*sums(range(10)), *sums(range(5)), {"question": " WHAT is 1 + 1? ", "answer": 9}]
+    train, held_out, num_duplicates = load_file_problems(
+        FileTask(train=write(tmp_path / "t.jsonl", rows), num_held_out=4)
+    )
+    assert (len(train), len(held_out), num_duplicates) == (6, 4, 6)
+    assert sorted(int(p.reference) for p in train + held_out) == list(range(1, 11))
+
+
+def test_held_out_from_its_own_file_and_split(tmp_path: Path) -> None:
+    train_file, test_file = (
+        write(tmp_path / "a.jsonl", sums(range(5))),
+        write(tmp_path / "b.jsonl", sums(range(5, 8))),
+    )
+    train, held_out, _ = load_file_problems(FileTask(train=train_file, held_out=test_file))
+    assert (len(train), len(held_out)) == (5, 3)
+    (tmp_path / "set").mkdir()
+    write(tmp_path / "set" / "train.jsonl", sums(range(5)))
+    write(tmp_path / "set" / "test.jsonl", sums(range(5, 7)))
+    train, held_out, _ = load_file_problems(FileTask(train=str(tmp_path / "set"), held_out_split="test"))
+    assert (len(train), len(held_out)) == (5, 2)
+
+
+def test_too_few_problems_to_hold_out(tmp_path: Path) -> None:
+    task = FileTask(train=write(tmp_path / "t.jsonl", sums(range(5))), num_held_out=5)
+    with pytest.raises(DataError, match=r"5 different questions, too few to hold out 5"):
+        load_file_problems(task)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"question": "  ", "answer": 1}, "line 2: column 'question' is empty"),
+        ({"question": "x", "answer": None}, "line 2: column 'answer' holds None"),
+        ({"question": "x", "answer": ["a"]}, r"line 2: column 'answer' holds \['a'\]"),
+        ({"question": "x", "answer": float("nan")}, "line 2: column 'answer' holds nan"),
+        ({"question": 5, "answer": {}}, "line 2: column 'answer' holds {}"),
+    ],
+)
+def test_values_that_are_no_text(tmp_path: Path, row: dict[str, Any], message: str) -> None:
+    task = FileTask(train=write(tmp_path / "t.jsonl", [*sums(range(1)), row]), num_held_out=0)
+    with pytest.raises(DataError, match=message):
+        load_file_problems(task)
