@@ -32,7 +32,7 @@ from dunwu.records import (
     RewardPart,
     SamplingParams,
 )
-from dunwu.rollout.collection import Collector
+from dunwu.rollout.collection import Collector, policy_decoder, sampling_params
 from dunwu.rollout.embedded import EmbeddedEngine
 from dunwu.training.optimizer import MasterAdamW
 from dunwu.training.rl_state import RlState
@@ -95,49 +95,58 @@ def make_prompts(workload: StepWorkload, config: RlConfig, policy: Policy) -> li
     ]
 
 
-def step(
-    state: RlState, phase: RolloutPhase, prompts: Sequence[Prompt], config: RlConfig
-) -> dict[str, float]:
-    """Sample these prompts and make one update, as `dunwu run` does."""
-    groups, _ = dataclasses.replace(phase, prompts=prompts).sample(state)
-    (minibatch,) = split_into_minibatches(
-        train_sequences(groups), 1, by=config.split_rollout_by, seed=state.step
-    )
-    state.step += 1
-    return update_policy(state.policy, state.reference, state.optimizer, minibatch, config, state.step)
+class DunwuTrainer:
+    """What a stage holds while it trains: state, engine, and the rollout phase."""
+
+    def __init__(self, policy: Policy, workload: StepWorkload) -> None:
+        self.workload = workload
+        self.config = stage_config(workload)
+        self.engine = MeasuredEngine(policy, self.config.engine)
+        optimizer = MasterAdamW(policy.model, self.config.optimizer, self.config.num_steps)
+        self.state = RlState(policy, policy.frozen_copy(), optimizer)
+        self.prompts = make_prompts(workload, self.config, policy)
+        # no stop tokens: every completion has its full length
+        sampling = dataclasses.replace(sampling_params(self.config.sampling, policy), stop_token_ids=())
+        collector = Collector(self.engine, policy_decoder(policy), TextGrader())
+        self.phase = RolloutPhase(self.config, "bench", workload.seed, self.prompts, collector, sampling)
+
+    def step(self) -> dict[str, float]:
+        """Sample the next prompts and make one update, as `dunwu run` does; returns the step's figures."""
+        begin = time.perf_counter()
+        state, size = self.state, self.workload.num_prompts
+        prompts = self.prompts[state.step * size : (state.step + 1) * size]
+        groups, _ = dataclasses.replace(self.phase, prompts=prompts).sample(state)
+        (minibatch,) = split_into_minibatches(
+            train_sequences(groups), 1, by=self.config.split_rollout_by, seed=state.step
+        )
+        state.step += 1
+        metrics = update_policy(
+            state.policy, state.reference, state.optimizer, minibatch, self.config, state.step
+        )
+        return {
+            "step_seconds": time.perf_counter() - begin,
+            "generation_seconds": self.engine.generation_seconds,
+            "generated_tokens": self.engine.generated_tokens,
+            "trained_tokens": int(metrics["trained_tokens"]),
+            "prompt_tokens": self.engine.prompt_tokens,
+        }
 
 
 def main() -> None:
     """Load, then step on demand."""
     channel = Channel()
     workload = workload_from_argv()
-    config = stage_config(workload)
     policy = load_policy(ModelConfig(path=workload.model, dtype="bfloat16", device="cpu"))
-    state = RlState(
-        policy, policy.frozen_copy(), MasterAdamW(policy.model, config.optimizer, config.num_steps)
-    )
-    engine = MeasuredEngine(policy, config.engine)
-    sampling = SamplingParams(config.sampling.max_new_tokens, config.sampling.temperature)
-    prompts = make_prompts(workload, config, policy)
-    collector = Collector(engine, policy.tokenizer, TextGrader())
-    phase = RolloutPhase(config, "bench", workload.seed, prompts, collector, sampling)
+    trainer = DunwuTrainer(policy, workload)
     channel.send(
         versions=versions("dunwu", "transformers", "torch"),
         threads=torch.get_num_threads(),
         num_parameters=sum(p.numel() for p in policy.model.parameters()),
-        settings=config.model_dump(exclude={"task", "evaluation", "checkpoint"}),
+        settings=trainer.config.model_dump(exclude={"task", "rewards", "evaluation", "checkpoint"}),
     )
-    for start in range(0, len(prompts), workload.num_prompts):
+    for _ in range(workload.num_steps):
         channel.await_step()
-        begin = time.perf_counter()
-        metrics = step(state, phase, prompts[start : start + workload.num_prompts], config)
-        channel.send(
-            step_seconds=time.perf_counter() - begin,
-            generation_seconds=engine.generation_seconds,
-            generated_tokens=engine.generated_tokens,
-            trained_tokens=int(metrics["trained_tokens"]),
-            prompt_tokens=engine.prompt_tokens,
-        )
+        channel.send(**trainer.step())
     channel.await_step()
 
 

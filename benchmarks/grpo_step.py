@@ -46,7 +46,7 @@ def main() -> None:
     ours, peer = sides[OURS], sides[PEER]
     check_same_work(ours, peer, workload.tokens_per_step)
     ratio = peer.median_step_seconds / ours.median_step_seconds
-    record(arguments.output, NAME, ratio, figures(workload, host, sides))
+    record(arguments.output, NAME, ratio, figures(arguments.model, workload, host, sides))
     size = f"{workload.num_prompts} x {workload.group_size} x {workload.completion_tokens} tokens"
     print(f"\nGRPO step, {arguments.model}, {size}, {host['cpu']}, {host['torch_threads']} threads\n")
     print(table(ours, peer))
@@ -77,14 +77,14 @@ def compare(workload: StepWorkload, names: list[str], folder: Path) -> dict[str,
 
 
 def figures(
-    workload: StepWorkload, host: Mapping[str, Any], sides: Mapping[str, SideFigures]
+    model: str, workload: StepWorkload, host: Mapping[str, Any], sides: Mapping[str, SideFigures]
 ) -> dict[str, Any]:
     """Everything that is written beside the ratio."""
     ours, peer = sides[OURS], sides[PEER]
     tokens = workload.tokens_per_step
     least = bound_seconds(ours.worker["num_parameters"], tokens, host["matmul_bf16_flops"])
     return {
-        "workload": dataclasses.asdict(workload),
+        "workload": {**dataclasses.asdict(workload), "model": model},
         "machine": dict(host),
         "matmul_bound_seconds": least,
         "share_of_matmul_bound": {side.name: least / side.median_step_seconds for side in (ours, peer)},

@@ -76,9 +76,10 @@ def length_reward(completions: list[Any], **_: Any) -> list[float]:
 
 def trainer_settings(workload: StepWorkload) -> dict[str, Any]:
     """What of GRPOConfig differs from its defaults, and why it is the fast choice: see README.md."""
+    micro_batch = min(workload.peer_micro_batch, workload.num_sequences)
     return {
-        "per_device_train_batch_size": workload.peer_micro_batch,
-        "gradient_accumulation_steps": workload.num_sequences // workload.peer_micro_batch,
+        "per_device_train_batch_size": micro_batch,
+        "gradient_accumulation_steps": workload.num_sequences // micro_batch,
         "num_generations": workload.group_size,
         "max_completion_length": workload.completion_tokens,
         "generation_kwargs": {"min_new_tokens": workload.completion_tokens},

@@ -1,0 +1,40 @@
+"""Our side of the step comparison makes a real step: everything generated is trained on, and weights move."""
+
+import dataclasses
+from collections.abc import Callable
+
+import torch
+from benchmarks.dunwu_grpo import DunwuTrainer
+from benchmarks.results import StepFigures
+from benchmarks.workload import StepWorkload
+
+from dunwu.models.policy import Policy
+
+CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+
+
+def test_a_step_trains_on_all_that_it_generates(tiny_policy: Callable[..., Policy]) -> None:
+    policy = tiny_policy("smollm2", dtype=torch.bfloat16)
+    policy.tokenizer.chat_template = CHAT_TEMPLATE
+    workload = StepWorkload(
+        "tiny", num_prompts=2, group_size=3, completion_tokens=9, num_steps=2, learning_rate=0.01
+    )
+    trainer = DunwuTrainer(policy, workload)
+    before = [p.detach().clone() for p in policy.model.parameters()]
+    steps = [StepFigures(**trainer.step()) for _ in range(2)]
+    for number, step in enumerate(steps):
+        asked = workload.questions()[2 * number : 2 * number + 2]
+        assert step.generated_tokens == step.trained_tokens == workload.tokens_per_step == 54
+        assert step.prompt_tokens == sum(len(question) for question, _ in asked)
+        assert 0 < step.generation_seconds < step.step_seconds
+    after = list(policy.model.parameters())
+    assert all(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_completions_are_not_ended_early(tiny_policy: Callable[..., Policy]) -> None:
+    policy = tiny_policy("llama")
+    policy.tokenizer.chat_template = CHAT_TEMPLATE
+    trainer = DunwuTrainer(policy, StepWorkload("tiny", num_prompts=1, group_size=2, completion_tokens=3))
+    assert policy.eos_token_ids
+    assert trainer.phase.sampling.stop_token_ids == ()
+    assert dataclasses.replace(trainer.phase.sampling, stop_token_ids=()) == trainer.phase.sampling
