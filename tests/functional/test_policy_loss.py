@@ -98,7 +98,7 @@ def test_dual_clip_reaches_the_sequence_losses(loss: Callable[..., TokenLoss]) -
 
 
 def test_cispo_keeps_the_gradient_of_a_clipped_token() -> None:
-    terms, logprobs = make_terms([1.0, 1.5, 0.5], [2.0, -2.0, 2.0])
+    terms, logprobs = make_terms([1.0, 1.5, 0.75], [2.0, -2.0, 2.0])
     result = cispo_loss(terms, clip_low=0.2, clip_high=0.3)
     weights = [1.0, 1.3, 0.8]
     expected = [-w * a * lp for w, a, lp in zip(weights, [2, -2, 2], logprobs.tolist(), strict=True)]

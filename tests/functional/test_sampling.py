@@ -98,6 +98,13 @@ def test_frequencies_over_evenly_spread_uniforms_are_the_probabilities(dtype: to
     assert logprobs.dtype == torch.float32
 
 
+def test_the_last_tokens_of_a_block_that_is_not_full_get_their_share() -> None:
+    num, vocab = 1310, 131
+    uniforms = (torch.arange(num, dtype=torch.float64) + 0.5) / num
+    ids, _ = sample_tokens(torch.zeros(1, vocab, dtype=torch.float64).expand(num, -1), uniforms, 1.0)
+    assert torch.bincount(ids, minlength=vocab).tolist() == [10] * vocab
+
+
 @pytest.mark.parametrize(
     ("temperature", "top_k", "top_p", "min_p"),
     [(0.6, 20, 0.8, 0.0), (1.0, 0, 0.7, 0.0), (1.3, 7, 1.0, 0.2), (1.0, 0, 1.0, 0.1), (0.9, 0, 0.95, 0.02)],
