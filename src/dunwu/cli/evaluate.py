@@ -165,24 +165,25 @@ def figures_table(figures: Mapping[str, Any]) -> Table:
     if len(columns) == 2:
         columns = {"all": figures}
     table = Table()
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for name in columns:
-        table.add_column(Text(name), justify="right")
+        table.add_column(Text(name), justify="right", no_wrap=True)
     for key, value in figures.items():
         if key == "by_kind" or key.endswith("_interval"):
             continue
         if isinstance(value, int | float) or value is None:
-            table.add_row(key, *(_written(key, column) for column in columns.values()))
+            interval = figures.get(f"{key}_interval")
+            first = _written(key, value) + (
+                f"  [{share(interval[0])}, {share(interval[1])}]" if interval else ""
+            )
+            others = [_written(key, column.get(key)) for column in columns.values()][1:]
+            table.add_row(key, Text(first), *others)
     return table
 
 
-def _written(key: str, figures: dict[str, Any]) -> str:
-    value = figures.get(key)
+def _written(key: str, value: float | None) -> str:
     if value is None:
         return "-"
-    interval = figures.get(f"{key}_interval")
-    if interval:
-        return f"{share(value)}  [{share(interval[0])}, {share(interval[1])}]"
     if key.endswith("_frac") or key == "format" or key.startswith(("pass_at_", "cons_at_")):
         return share(value)
     return f"{value:.1f}" if isinstance(value, float) else str(value)

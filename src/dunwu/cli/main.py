@@ -6,6 +6,7 @@ import typer
 from dunwu.cli.doctor import doctor
 from dunwu.cli.evaluate import evaluate
 from dunwu.cli.generate import generate
+from dunwu.cli.plot import plot
 from dunwu.cli.recipes import recipes, version
 from dunwu.cli.run import run
 from dunwu.cli.show import show
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command("run")(run)
 app.command("show")(show)
+app.command("plot")(plot)
 app.command("eval")(evaluate)
 app.command("generate")(generate)
 app.command("recipes")(recipes)

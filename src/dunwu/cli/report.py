@@ -104,6 +104,8 @@ def _places(run: RunFolder) -> list[tuple[str, str]]:
     finished = [stage for stage in run.stages() if stage.finished]
     if finished:
         places.append(("the model is in", f"{finished[-1].model_path}"))
+        if (run.path / "curves.png").exists():
+            places.append(("its curves are in", f"{run.path / 'curves.png'}"))
         places.append(("see its rollouts", f"dunwu show {run.path}"))
         places.append(("talk to it", f"dunwu generate {run.path}"))
     return places

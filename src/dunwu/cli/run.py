@@ -76,4 +76,8 @@ def _run(recipe: Recipe, folder: Path, *, plain: bool, continues: bool) -> None:
             soft_wrap=True,
         )
         raise typer.Exit(EXIT_INTERRUPTED) from None
+    from dunwu.analysis.curves import draw_curves
+    from dunwu.runs.folder import RunFolder
+
+    draw_curves(RunFolder.read(folder), folder / "curves.png")
     print_report(console, folder)
