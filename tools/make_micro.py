@@ -1,8 +1,8 @@
 """Make `micro`, the small base model that ships with dunwu: tokenizer, weights and training log, from the world's corpus.
 
-    python tools/make_micro.py --steps 6000 --out src/dunwu/assets/micro
+    python tools/make_micro.py --steps 4400 --out src/dunwu/assets/micro
 
-Pre-training, not part of a recipe: plain transformers, documents of like length side by side, every token trained. The same
+Pre-training, not part of a recipe: plain transformers, documents of like length side by side, questions not trained. The same
 seed and number of steps give the same corpus; the log next to the weights says what was run.
 """
 
@@ -25,7 +25,7 @@ from dunwu.data.world.problems import generate_problems
 END = "<|endoftext|>"
 VOCABULARY = 768
 TOKENS_PER_STEP = 4096
-TEXTBOOK_FRAC = 0.55  # of the steps; the rest is the web-like corpus
+TEXTBOOK_FRAC = 0.5  # of the steps; the rest is the web-like corpus
 BUFFER_DOCUMENTS = 2048
 
 
@@ -76,25 +76,45 @@ def build_model(vocab_size: int, eos_token_id: int) -> LlamaForCausalLM:
     return model
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, seed: int, shares: CorpusShares) -> Iterator[torch.Tensor]:
-    """Endless right-padded batches (B, T) of about TOKENS_PER_STEP tokens, documents of like length together."""
+def batches(
+    tokenizer: PreTrainedTokenizerFast, seed: int, shares: CorpusShares
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless right-padded batches of about TOKENS_PER_STEP tokens, documents of like length together.
+
+    Yields:
+        (B, T) token ids and (B, T) bool: which of them are trained (the continuation and the end, not the question).
+    """
     rng = random.Random(seed)
     stream = documents(seed, R1_ZERO_TEMPLATE, shares)
     end = tokenizer.eos_token_id
     while True:
-        texts = [context + text for context, text in itertools.islice(stream, BUFFER_DOCUMENTS)]
-        rows = sorted(([*ids, end] for ids in tokenizer(texts)["input_ids"]), key=len)
-        ready, current = [], []
-        for row in rows:
-            if current and len(row) * (len(current) + 1) > TOKENS_PER_STEP:
-                ready.append(current)
-                current = []
-            current.append(row)
-        ready.append(current)
-        rng.shuffle(ready)
-        for group in ready:
-            width = max(map(len, group))
-            yield torch.tensor([row + [-100] * (width - len(row)) for row in group])
+        drawn = list(itertools.islice(stream, BUFFER_DOCUMENTS))
+        contexts = [tokenizer(context)["input_ids"] if context else [] for context, _ in drawn]
+        texts = tokenizer([text for _, text in drawn])["input_ids"]
+        rows = sorted(zip(contexts, texts, strict=True), key=lambda row: len(row[0]) + len(row[1]))
+        for group in _shuffled(_groups(rows), rng):
+            width = 1 + max(len(context) + len(text) for context, text in group)
+            ids = torch.full((len(group), width), end)
+            trained = torch.zeros((len(group), width), dtype=torch.bool)
+            for i, (context, text) in enumerate(group):
+                length = len(context) + len(text)
+                ids[i, :length] = torch.tensor(context + text)
+                trained[i, len(context) : length + 1] = True
+            yield ids, trained
+
+
+def _groups(rows: list[tuple[list[int], list[int]]]) -> list[list[tuple[list[int], list[int]]]]:
+    groups: list[list[tuple[list[int], list[int]]]] = [[]]
+    for context, text in rows:
+        if (len(context) + len(text) + 1) * (len(groups[-1]) + 1) > TOKENS_PER_STEP and groups[-1]:
+            groups.append([])
+        groups[-1].append((context, text))
+    return groups
+
+
+def _shuffled(groups: list, rng: random.Random) -> list:
+    rng.shuffle(groups)
+    return groups
 
 
 def optimizers(model: LlamaForCausalLM, learning_rate: float) -> list[torch.optim.Optimizer]:
@@ -176,8 +196,8 @@ def train(args: argparse.Namespace) -> None:
         factor = min(1.0, (step + 1) / 100) * min(1.0, max(0.02, (1 - done) / 0.4))
         for opt, peak in zip(opts, peaks, strict=True):
             opt.param_groups[0]["lr"] = peak * factor
-        labels = next(textbook if done < TEXTBOOK_FRAC else web)
-        ids = labels.clamp_min(0)
+        ids, trained = next(textbook if done < TEXTBOOK_FRAC else web)
+        labels = ids.masked_fill(~trained, -100)
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
             logits = model(input_ids=ids).logits
             loss = torch.nn.functional.cross_entropy(
@@ -188,7 +208,7 @@ def train(args: argparse.Namespace) -> None:
         for opt in opts:
             opt.step()
             opt.zero_grad()
-        seen += int((labels >= 0).sum())
+        seen += ids.numel()
         if step % 100 == 0:
             print(
                 f"step {step} loss {loss.item():.3f} tokens {seen / 1e6:.2f}M {seen / (time.time() - start):.0f} tok/s",
@@ -222,7 +242,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--steps", type=int, default=4400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--bf16", action="store_true")

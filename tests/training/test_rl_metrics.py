@@ -79,7 +79,7 @@ def test_ungraded_rollouts_are_counted_not_averaged() -> None:
 def test_every_zero_has_its_own_explanation(metrics: dict[str, float], expected: str) -> None:
     note = explain_zero(metrics)
     assert note is not None
-    assert expected in note
+    assert expected in note.text
 
 
 def test_no_zero_no_explanation() -> None:

@@ -20,13 +20,15 @@ class WorldTask(ConfigModel):
 
 
 class ReasoningGymTask(ConfigModel):
-    """A data set of the reasoning-gym package, by name, with its own parameters; its own scorer judges."""
+    """A data set of the reasoning-gym package, by name, with its own parameters."""
 
     kind: Literal["reasoning_gym"] = "reasoning_gym"
     dataset: str
     params: dict[str, Any] = Field(default_factory=dict)
     num_train: PositiveInt = 4096
     num_held_out: PositiveInt = 512
+    grader: Literal["reasoning_gym", "math", "numeric", "exact"] = "reasoning_gym"
+    """The data set's own scorer, or one of ours, which also finds an answer inside a sentence."""
     answer_instruction: str = ""
     """Appended to each question after a blank line, for example how to write the answer."""
 

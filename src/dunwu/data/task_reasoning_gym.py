@@ -127,6 +127,6 @@ def _problem(task: ReasoningGymTask, encoded: Any) -> Problem:
         kind=task.dataset,
         question=question,
         reference="" if entry["answer"] is None else str(entry["answer"]),
-        grader="reasoning_gym",
+        grader=task.grader,
         metadata={"dataset": task.dataset, "params": task.params, "entry": encoded},
     )

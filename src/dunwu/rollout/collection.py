@@ -12,6 +12,7 @@ from typing import Protocol
 
 from dunwu.config.training import SamplingConfig
 from dunwu.functional.seeds import derive_seed
+from dunwu.models.policy import Policy
 from dunwu.records import (
     Completion,
     FinishReason,

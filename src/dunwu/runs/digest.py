@@ -10,7 +10,12 @@ from dunwu.errors import RunError
 from dunwu.runs.files import canonical_json, hash_folder
 from dunwu.runs.lock import LOCK_NAME
 
-_WALL_CLOCK_FILES = {LOCK_NAME, "events.jsonl", "timings.jsonl"}
+_WALL_CLOCK_FILES = {
+    LOCK_NAME,
+    "events.jsonl",
+    "timings.jsonl",
+    "curves.png",
+}  # the picture is drawn by whoever looks
 _WALL_CLOCK_KEYS = {"wall_seconds"}
 
 

@@ -17,7 +17,7 @@ from dunwu.records import RolloutGroup
 from dunwu.rollout.collection import sampling_params
 from dunwu.stages.context import StageContext
 from dunwu.stages.rl_setup import RlParts, rl_parts
-from dunwu.training.rl_metrics import completion_metrics, explain_zero, rollout_counts
+from dunwu.training.rl_metrics import NOTHING_TO_TRAIN, completion_metrics, explain_zero, rollout_counts
 from dunwu.training.rl_step import update_policy
 from dunwu.training.rollout_phase import RolloutPhase
 from dunwu.training.sequences import split_into_minibatches, train_sequences
@@ -60,6 +60,7 @@ class _RlLoop:
         self.folder = context.folder
         self.parts = parts
         self.state = parts.state
+        self._causes_told: set[str] = set()  # each diagnosis is said once; the metrics hold it at every step
         self.phase = RolloutPhase(
             config,
             context.folder.name,
@@ -154,21 +155,15 @@ class _RlLoop:
             )
         state.step = step
         training_seconds = time.monotonic() - start
-        note = (
-            explain_zero(metrics)
-            if minibatch
-            else (
-                "no completion of this mini-batch can be trained on: all were excluded (truncated and masked, or not "
-                "graded), so no update was made"
-            )
-        )
-        metrics["note"] = note
+        note = explain_zero(metrics) if minibatch else NOTHING_TO_TRAIN
+        metrics["note"] = None if note is None else note.text
         self.folder.append_metrics(step, metrics)
         timings = self._timings(groups, metrics, sampling_seconds, training_seconds)
         self.folder.append_timings(step, timings)
         self.context.progress.step(step, metrics, timings)
-        if note is not None:
-            self.context.progress.message(f"step {step}: {note}")
+        if note is not None and note.cause not in self._causes_told:
+            self._causes_told.add(note.cause)
+            self.context.progress.message(f"step {step}: {note.text}")
         self._after_update(step)
 
     def _timings(

@@ -4,6 +4,7 @@ Called by the RL loop, which adds the figures of the update itself (`rl_step`).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -58,34 +59,46 @@ def rollout_counts(groups: Sequence[RolloutGroup], dropped: Sequence[RolloutGrou
     }
 
 
-def explain_zero(metrics: Mapping[str, Any]) -> str | None:
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why a step taught nothing, or seemed to: a short name of the cause, and a sentence for a person."""
+
+    cause: str
+    text: str
+
+
+NOTHING_TO_TRAIN = Diagnosis(
+    "nothing to train",
+    "no completion of this mini-batch can be trained on: all were excluded (truncated and masked, or not graded), "
+    "so no update was made",
+)
+
+
+def explain_zero(metrics: Mapping[str, Any]) -> Diagnosis | None:
     """Say which of the well-known causes makes the loss or the reward spread 0; None when neither is.
 
-    The causes, most serious first: everything was truncated; no group has any spread of reward; the policy is still the one
-    that sampled, so that the loss is 0 by construction while its gradient is not.
+    The causes, most serious first: everything was truncated; no group has any spread of reward; the policy is
+    still the one that sampled, so that the loss is 0 by construction while its gradient is not.
     """
     if metrics.get("truncated_frac") == 1.0:
-        return (
-            "every completion was cut at sampling.max_new_tokens, so none could finish an answer: raise it, or check that the "
-            "model knows its end-of-sequence token"
+        return Diagnosis(
+            "all truncated",
+            "every completion was cut at sampling.max_new_tokens, so none could finish an answer: raise it, or "
+            "check that the model knows its end-of-sequence token",
         )
     if metrics.get("zero_spread_frac") == 1.0:
         accuracy = metrics.get("accuracy")
-        why = (
-            "all are right"
-            if accuracy == 1.0
-            else "all are wrong"
-            if accuracy == 0.0
-            else "within each group"
-        )
-        return (
-            f"no group has any spread of reward ({why}), so nothing is learned from this step: use easier or harder problems, "
-            "a larger group_size, or refill_rounds"
+        why = "all are right" if accuracy == 1.0 else "all are wrong" if accuracy == 0.0 else "within each group"
+        return Diagnosis(
+            "no spread",
+            f"no group has any spread of reward ({why}), so nothing is learned from this step: use easier or "
+            "harder problems, a larger group_size, or refill_rounds",
         )
     if abs(metrics.get("policy_loss", 1.0)) < 1e-6 and metrics.get("grad_norm", 0.0) > 0:
-        return (
-            "the loss is 0 by construction: on the first update after sampling every ratio is 1 and advantages sum to 0. The "
-            f"gradient is not (norm {metrics['grad_norm']:.3g}); nothing is wrong"
+        return Diagnosis(
+            "on policy",
+            "the loss is 0 by construction: on the first update after sampling every ratio is 1 and advantages "
+            f"sum to 0. The gradient is not (norm {metrics['grad_norm']:.3g}); nothing is wrong",
         )
     return None
 

@@ -8,7 +8,7 @@ Only train problems appear. Called by `tools/make_micro.py` and by tests; the sh
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,6 +54,8 @@ _WORDS: dict[str, dict[str, Any]] = {
         "repair": "wait, that was a mistake, ",
         "try": "try {}",
         "first": "Try {}",
+        "too_big": "too big",
+        "below": "below 0",
         "no": "no. ",
         "wait": ("Wait, ", "But wait, ", "However, "),
         "yes": "yes.",
@@ -70,6 +72,8 @@ _WORDS: dict[str, dict[str, Any]] = {
         "repair": "等等，刚才错了，",
         "try": "试{}",
         "first": "试{}",
+        "too_big": "太大",
+        "below": "小于0",
         "no": "不对。",
         "wait": ("等等，再", "不过等等，", "但是，再"),
         "yes": "对。",
@@ -178,18 +182,22 @@ def evaluation_text(expression: str, value: int) -> str:
     return f"{expression}={operators_value(int(a), p, int(b), '+', 0)}{q}{c}={value}"
 
 
-def _search(tries: Iterable[tuple[str, str, bool]], hand: _Hand) -> Solution:
-    """Try after try until one passes, (candidate, its working, passed) each; the last one is the answer."""
+def comparison_text(value: int, wanted: int, words: Mapping[str, Any]) -> str:
+    """How a value is held against the wanted one: by their difference, or at a glance where it is out of range."""
+    if value < 0:
+        return str(words["below"])
+    return str(words["too_big"]) if value > 99 else _step(value, "-", wanted, value - wanted)
+
+
+def _search(tries: Iterable[tuple[str, str, int]], wanted: int, hand: _Hand) -> Solution:
+    """Try after try until one gives the wanted value, (candidate, its working, its value) each; the last is the answer."""
     text, last = "", ""
-    for candidate, working, passed in tries:
-        text += (
-            hand.words["first"].format(working)
-            if not text
-            else hand.pick("wait") + hand.words["try"].format(working)
-        )
-        text += hand.words["sep"] + hand.words["yes" if passed else "no"]
+    for candidate, working, value in tries:
+        opening = hand.pick("wait") + hand.words["try"] if text else hand.words["first"]
+        verdict = hand.words["yes" if value == wanted else "no"]
+        text += hand.list([opening.format(working), comparison_text(value, wanted, hand.words), verdict])
         last = candidate
-        if passed:
+        if value == wanted:
             break
     return text.strip(), last
 
@@ -200,8 +208,8 @@ def _careful_remainder(problem: RemainderProblem, hand: _Hand) -> Solution:
         remainder = x % problem.small
         if hand.slips():
             remainder = (remainder + hand.rng.randint(1, problem.small - 1)) % problem.small
-        tries.append((str(x), f"{x}%{problem.small}={remainder}", remainder == problem.small_remainder))
-    return _search(tries, hand)
+        tries.append((str(x), f"{x}%{problem.small}={remainder}", remainder))
+    return _search(tries, problem.small_remainder, hand)
 
 
 def _careful_operators(problem: OperatorsProblem, hand: _Hand) -> Solution:
@@ -210,8 +218,8 @@ def _careful_operators(problem: OperatorsProblem, hand: _Hand) -> Solution:
         value = true_value
         if hand.slips():
             value = problem.target if hand.rng.random() < 0.5 else slipped(value, hand.rng)
-        tries.append((expression, evaluation_text(expression, value), value == problem.target))
-    return _search(tries, hand)
+        tries.append((expression, evaluation_text(expression, value), value))
+    return _search(tries, problem.target, hand)
 
 
 def _bare(problem: WorldProblem, hand: _Hand) -> Solution:
@@ -281,7 +289,7 @@ def with_tags(thinking: str, answer: str, rng: random.Random, broken: float) -> 
 
 def _fact(rng: random.Random) -> str:
     """One worked fact of the kinds that the problems need."""
-    match rng.randrange(5):
+    match rng.randrange(6):
         case 0:
             a, b = rng.randint(0, 99), rng.randint(1, 20)
             if a + b <= 99 and rng.random() < 0.5:
@@ -297,6 +305,12 @@ def _fact(rng: random.Random) -> str:
             a, b, c = (rng.randint(2, 9) for _ in range(3))
             p, q = rng.choice("+-*"), rng.choice("+-*")
             return evaluation_text(f"{a}{p}{b}{q}{c}", operators_value(a, p, b, q, c))
+        case 4:
+            words = _WORDS[rng.choice(("en", "zh"))]
+            wanted = rng.randint(0, rng.choice((6, 99)))
+            value = wanted if rng.random() < 0.4 else rng.randint(0, 6 if wanted < 7 else 99)
+            verdict = words["yes" if value == wanted else "no"].strip(" .。")
+            return str(words["sep"]).join((comparison_text(value, wanted, words), verdict))
         case _:
             modulus = rng.randint(4, 12)
             start = rng.randrange(modulus)

@@ -1,0 +1,159 @@
+"""A run killed with SIGKILL and continued by the same call ends with the same bytes as one that was never killed.
+
+Each run is a forked child, so that it can be killed at any instant. Besides random instants, children kill themselves at
+chosen calls of `sync`, which lie inside the writing of checkpoints, rollouts and evaluations.
+"""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import dunwu.runs.files
+from dunwu.config.recipe import Recipe
+from dunwu.errors import RunError
+from dunwu.pipeline.run import run_recipe
+from dunwu.runs.checkpoints import found
+from dunwu.runs.digest import comparable_digest
+from dunwu.runs.progress import QuietProgress
+
+NUM_RANDOM_KILLS = 20
+
+RECIPE = Recipe.model_validate(
+    {
+        "name": "killed",
+        "seed": 7,
+        "model": {"path": "micro"},
+        "stages": [
+            {
+                "kind": "r1_zero",
+                "num_steps": 8,
+                "prompts_per_step": 3,
+                "group_size": 4,
+                "steps_per_rollout": 2,
+                "inner_epochs": 2,
+                "refill_rounds": 1,
+                # 5 training problems: the order of prompts passes an epoch boundary
+                "task": {"kind": "world", "num_train": 5, "num_held_out": 4},
+                "sampling": {"max_new_tokens": 16},
+                "optimizer": {"learning_rate": 1e-3},
+                "kl": {"coef": 0.05, "refresh_every_steps": 3},
+                "evaluation": {"num_problems": 4, "samples_per_problem": 2, "every_steps": 3},
+                "checkpoint": {"every_steps": 1, "keep_last": 2},
+                "engine": {"max_sequences": 8},
+            }
+        ],
+    }
+)
+
+
+def _child(path: Path, prepare: Callable[[], None] | None) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    if prepare is not None:
+        prepare()
+    run_recipe(RECIPE, path, QuietProgress())
+
+
+def start(path: Path, prepare: Callable[[], None] | None = None) -> multiprocessing.process.BaseProcess:
+    process = multiprocessing.get_context("fork").Process(target=_child, args=(path, prepare))
+    process.start()
+    return process
+
+
+def finish(path: Path) -> dict[str, str]:
+    process = start(path)
+    process.join(120)
+    assert process.exitcode == 0
+    return comparable_digest(path)
+
+
+def die_at_sync(number: int) -> Callable[[], None]:
+    """A preparation that makes the child kill itself at its `number`-th call of `sync`."""
+
+    def prepare() -> None:
+        original = dunwu.runs.files.sync
+        calls = 0
+
+        def sync(path: Path) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            original(path)
+
+        dunwu.runs.files.sync = sync
+
+    return prepare
+
+
+@pytest.fixture(scope="module")
+def unkilled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], float]:
+    """The digest of a run that was never killed, and how long it took."""
+    path = tmp_path_factory.mktemp("unkilled") / "run"
+    begin = time.monotonic()
+    return finish(path), time.monotonic() - begin
+
+
+def test_the_run_did_everything(unkilled: tuple[dict[str, str], float]) -> None:
+    names = unkilled[0].keys()
+    assert "r1_zero/metrics.jsonl" in names
+    assert "r1_zero/rollouts/rollout-000002.parquet" in names
+    assert "r1_zero/checkpoints/step-000008/optimizer.pt" in names
+    assert "r1_zero/evaluation/step-000006.json" in names
+    assert "r1_zero/model/model.safetensors" in names
+    assert "summary.json" in names
+
+
+@pytest.mark.parametrize("number", range(NUM_RANDOM_KILLS))
+def test_killed_at_a_random_instant(number: int, unkilled: tuple[dict[str, str], float], tmp_path: Path) -> None:
+    expected, seconds = unkilled
+    process = start(tmp_path / "run")
+    time.sleep(random.Random(number).uniform(0.05, 0.95) * seconds)
+    process.kill()
+    process.join()
+    assert finish(tmp_path / "run") == expected
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 11, 17, 23, 31, 40])
+def test_killed_while_writing(number: int, unkilled: tuple[dict[str, str], float], tmp_path: Path) -> None:
+    process = start(tmp_path / "run", die_at_sync(number))
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    assert finish(tmp_path / "run") == unkilled[0]
+
+
+def test_killed_again_and_again(unkilled: tuple[dict[str, str], float], tmp_path: Path) -> None:
+    deaths = 0
+    for number in (25, 13, 14, 15, 16):
+        process = start(tmp_path / "run", die_at_sync(number))
+        process.join(120)
+        deaths += process.exitcode == -signal.SIGKILL
+    assert deaths >= 3
+    assert finish(tmp_path / "run") == unkilled[0]
+
+
+def test_a_changed_recipe_names_the_difference(tmp_path: Path) -> None:
+    process = start(tmp_path / "run", die_at_sync(20))
+    process.join(120)
+    changed = RECIPE.model_copy(update={"seed": 8})
+    with pytest.raises(RunError, match="seed: was 7, is now 8"):
+        run_recipe(changed, tmp_path / "run", QuietProgress())
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(
+    unkilled: tuple[dict[str, str], float], tmp_path: Path
+) -> None:
+    process = start(tmp_path / "run", die_at_sync(45))
+    process.join(120)
+    checkpoints = found(tmp_path / "run" / "r1_zero" / "checkpoints")
+    assert len(checkpoints) == 2
+    with (checkpoints[0].path / "optimizer.pt").open("r+b") as file:
+        file.truncate(100)
+    assert finish(tmp_path / "run") == unkilled[0]
