@@ -7,7 +7,6 @@ from dunwu.data.separation import (
     normalise_question,
     question_hash,
     require_separate,
-    without,
 )
 from dunwu.errors import DataError
 from dunwu.records import Problem
@@ -33,14 +32,6 @@ def test_the_first_of_equal_questions_is_kept() -> None:
     assert [p.id for p in kept] == ["1", "2"]
     assert num_dropped == 1
     assert drop_duplicates([]) == ([], 0)
-
-
-def test_without_drops_by_question_and_by_id() -> None:
-    kept, num_dropped = without(
-        [problem("a", "1"), problem("b", "2"), problem("c", "3")], [problem("A"), problem("x", "3")]
-    )
-    assert [p.id for p in kept] == ["2"]
-    assert num_dropped == 2
 
 
 def test_overlap_is_refused_with_count_and_first() -> None:

@@ -121,7 +121,7 @@ def test_the_text_is_tokenised_exactly_once() -> None:
         apply_chat_template = staticmethod(tokenizer.apply_chat_template)
 
         def __call__(self, text: str, **options: Any) -> Any:
-            if text:  # the empty text is asked for to learn what the tokenizer adds
+            if text != "a":  # asked for to learn what the tokenizer adds
                 seen.append(text)
             return tokenizer(text, **options)
 

@@ -152,6 +152,8 @@ def test_check_gradable_lists_every_bad_reference_and_why(grader: Grader, proble
     assert [item.problem for item in found] == bad
     assert all(item.why for item in found)
     grader.require_gradable(good)
+    with pytest.raises(DataError, match=r"1 of 1 .*\n  t.jsonl line 3 \(grader math\): it is not a math"):
+        grader.require_gradable([problem(r"\frac{", where="t.jsonl line 3")])
     with pytest.raises(
         DataError, match=r"(?s)7 of 12 .*p1 \(grader math\).*and 2 more.*choose another grader"
     ):

@@ -66,7 +66,7 @@ def test_code_does_not_pass(text: str) -> None:
 
 def test_scorers_that_evaluate_are_known_by_their_source() -> None:
     def of(name: str) -> bool:
-        return evaluates_answers(reasoning_gym.create_dataset(name))
+        return evaluates_answers(DATASETS[name][0])
 
     assert of("countdown")
     assert of("string_insertion")
@@ -127,7 +127,7 @@ def test_a_scorer_that_fails_on_one_answer_calls_it_wrong_and_one_that_fails_on_
         def score_answer(self, answer: str, entry: Any) -> float:
             raise KeyError("metadata")
 
-    monkeypatch.setattr(gym_scorer, "_scorer", lambda dataset, params: Broken())
+    monkeypatch.setattr(gym_scorer, "_scorer", lambda dataset, params: (Broken(), False))
     with pytest.raises(KeyError, match="metadata"):
         score("prime_factorization", {}, entry, "seven")
 
@@ -137,6 +137,6 @@ def test_memory_error_is_handed_up(monkeypatch: pytest.MonkeyPatch) -> None:
         def score_answer(self, answer: str, entry: Any) -> float:
             raise MemoryError
 
-    monkeypatch.setattr(gym_scorer, "_scorer", lambda dataset, params: Greedy())
+    monkeypatch.setattr(gym_scorer, "_scorer", lambda dataset, params: (Greedy(), False))
     with pytest.raises(MemoryError):
         score("x", {}, {"answer": "1"}, "5")

@@ -58,6 +58,13 @@ def test_endless_answer_to_an_evaluating_scorer_is_wrong(
     assert (part.value, part.status) == (0.0, "ok")
 
 
+def test_an_answer_that_asks_for_too_much_memory_is_wrong(
+    grader: Grader, problems: Callable[[str], list[Problem]]
+) -> None:
+    part = grader.grade(problems("string_insertion")[0], "<answer>[0] * 10**10</answer>").parts["accuracy"]
+    assert (part.value, part.status) == (0.0, "ok")
+
+
 def test_references_are_checked_with_the_own_answer_and_with_nonsense(
     grader: Grader, problems: Callable[[str], list[Problem]]
 ) -> None:

@@ -16,14 +16,9 @@ def encode_entry(value: Any) -> Any:
     text."""
     if value is None:
         return None
-    for plain in (
-        bool,
-        int,
-        float,
-        str,
-    ):  # numpy's float64 and str_ are subclasses of these; JSON needs the plain ones
+    for plain in (bool, int, float, str):
         if isinstance(value, plain):
-            return plain(value)
+            return plain(value)  # numpy's float64 and str_ are subclasses; JSON needs the plain ones
     if isinstance(value, tuple):
         return {_TUPLE: [encode_entry(item) for item in value]}
     if isinstance(value, list):

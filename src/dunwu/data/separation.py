@@ -22,20 +22,11 @@ def question_hash(question: str) -> str:
 
 def drop_duplicates(problems: Iterable[Problem]) -> tuple[list[Problem], int]:
     """Return the problems without those whose question came before, and how many were dropped."""
+    problems = list(problems)
     kept: dict[str, Problem] = {}
-    total = 0
-    for total, problem in enumerate(problems, start=1):  # noqa: B007
+    for problem in problems:
         kept.setdefault(normalise_question(problem.question), problem)
-    return list(kept.values()), total - len(kept)
-
-
-def without(problems: Iterable[Problem], others: Iterable[Problem]) -> tuple[list[Problem], int]:
-    """Return the problems that share neither question nor id with the others, and how many were dropped."""
-    problems, others = list(problems), list(others)
-    questions = {normalise_question(problem.question) for problem in others}
-    ids = {problem.id for problem in others}
-    kept = [p for p in problems if p.id not in ids and normalise_question(p.question) not in questions]
-    return kept, len(problems) - len(kept)
+    return list(kept.values()), len(problems) - len(kept)
 
 
 def require_separate(train: Sequence[Problem], held_out: Sequence[Problem]) -> None:
@@ -45,12 +36,11 @@ def require_separate(train: Sequence[Problem], held_out: Sequence[Problem]) -> N
         DataError: a held-out problem has the question or the id of a train problem; the message counts them
             and names the first.
     """
-    separate, num_shared = without(held_out, train)
-    if not num_shared:
-        return
-    kept = {id(problem) for problem in separate}
-    first = next(problem for problem in held_out if id(problem) not in kept)
-    raise DataError(
-        f"{num_shared} of {len(held_out)} held-out problems are in the train set too, "
-        f"the first is {first.id}: {first.question[:120]!r}; take them out of one of the two"
-    )
+    questions = {normalise_question(problem.question) for problem in train}
+    ids = {problem.id for problem in train}
+    shared = [p for p in held_out if p.id in ids or normalise_question(p.question) in questions]
+    if shared:
+        raise DataError(
+            f"{len(shared)} of {len(held_out)} held-out problems are in the train set too, the first is "
+            f"{shared[0].id}: {shared[0].question[:120]!r}; take them out of one of the two"
+        )

@@ -1,8 +1,7 @@
 """Problems become prompts here: one template, one tokenisation.
 
 The token ids made here are the ones that the policy continues and that training scores; nothing is tokenised
-twice.
-Imports no transformers: a tokenizer is handed in. Called by the RL stage and by evaluation.
+twice. Imports no transformers: a tokenizer is handed in. Called by the RL stage and by evaluation.
 """
 
 from typing import Any
@@ -30,9 +29,9 @@ therefore begin with " <think>"."""
 def render(template: Template, problem: Problem, tokenizer: Any) -> Prompt:
     """Return the prompt that a template makes of a problem, tokenised exactly once.
 
-    With R1ZeroTemplate and PlainTemplate the text gets the beginning-of-sequence token where the tokenizer
-    puts one before texts, and never an end-of-sequence token. A chat template writes its own special tokens,
-    so none is added to it.
+    With R1ZeroTemplate and PlainTemplate the token ids begin with what the tokenizer puts before every text
+    (most often a beginning-of-sequence token), and never get what it puts behind one. A chat
+    template writes its own special tokens, so none is added to it.
 
     Args:
         template: how to ask.
@@ -54,11 +53,9 @@ def render(template: Template, problem: Problem, tokenizer: Any) -> Prompt:
 
 def _plain_prompt(template: str, problem: Problem, tokenizer: Any) -> Prompt:
     text = template.replace(QUESTION, problem.question)
-    token_ids = _tokenise(text, tokenizer)
-    begin = tokenizer.bos_token_id
-    adds_begin = begin is not None and begin in tokenizer("", add_special_tokens=True)["input_ids"]
-    if adds_begin and token_ids[:1] != (begin,):
-        token_ids = (begin, *token_ids)
+    token_ids, prefix = _tokenise(text, tokenizer), _prefix(tokenizer)
+    if token_ids[: len(prefix)] != prefix:  # a template may spell it out itself
+        token_ids = prefix + token_ids
     return Prompt(problem, text, token_ids)
 
 
@@ -87,6 +84,15 @@ def _chat_prompt(template: ChatTemplate, problem: Problem, tokenizer: Any) -> Pr
         )
     text += template.prefill
     return Prompt(problem, text, _tokenise(text, tokenizer))
+
+
+def _prefix(tokenizer: Any) -> tuple[int, ...]:
+    """The special tokens that the tokenizer puts before every text, found on a text of one letter."""
+    letter = _tokenise("a", tokenizer)
+    whole = tuple(tokenizer("a", add_special_tokens=True)["input_ids"])
+    starts = range(len(whole) - len(letter) + 1)
+    start = next((start for start in starts if whole[start : start + len(letter)] == letter), 0)
+    return whole[:start]
 
 
 def _tokenise(text: str, tokenizer: Any) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Finds the final answer in a completion's text. Judges nothing; called by `grading`.
 
 All searches are linear in the text, whatever it holds: they run in the training process, on text that a
-    policy wrote.
+policy wrote.
 """
 
 import re
@@ -52,9 +52,7 @@ def last_boxed(text: str) -> str | None:
     Escaped braces do not count as braces. Of boxes in boxes the inner one is last.
     """
     found, found_start = None, -1
-    stack: list[
-        tuple[bool, int]
-    ] = []  # of open braces: does a box begin here, and where does its content begin
+    stack: list[tuple[bool, int]] = []  # of open braces: is it a box, and where does its content begin
     for mark in _BOXED_OR_BRACE.finditer(text):
         token = mark.group()
         if token == "{" or token.startswith("\\boxed"):

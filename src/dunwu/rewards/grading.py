@@ -2,14 +2,14 @@
 
 A reward is one function here and one type in `config.reward`. Grading never raises for what a completion
 holds: a grader that fails turns into a part with status "error" on that rollout alone. Called by the RL stage
-    and by evaluation.
+and by evaluation.
 """
 
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from os import sched_getaffinity
 from types import TracebackType
 
 from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig
@@ -71,7 +71,7 @@ class Grader:
             think_opened_by_prompt = formatting is not None and formatting.think_opened_by_prompt
         self._think_opened = think_opened_by_prompt
         cpu_seconds = (accuracy or AccuracyReward()).timeout_seconds
-        num_workers = num_workers or min(4, len(sched_getaffinity(0)))
+        num_workers = num_workers or min(4, _num_processors())
         self._pool = WorkerPool(num_workers)
         self._maths = MathsGrader(self._pool, cpu_seconds)
         self._gym = GymGrader(self._pool, cpu_seconds)
@@ -156,7 +156,10 @@ class Grader:
         found = self.check_gradable(problems)
         if not found:
             return
-        lines = [f"  {item.problem.id} (grader {item.problem.grader}): {item.why}" for item in found[:5]]
+        lines = [
+            f"  {item.problem.metadata.get('where', item.problem.id)} (grader {item.problem.grader}): {item.why}"
+            for item in found[:5]
+        ]
         more = f"\n  ... and {len(found) - 5} more" if len(found) > 5 else ""
         raise DataError(
             f"{len(found)} of {len(problems)} problems have a reference that cannot be graded:\n"
@@ -236,6 +239,12 @@ def weighted_sum(parts: Mapping[str, RewardPart], weights: Mapping[str, float]) 
 def vote_key(problem: Problem, answer: str) -> str:
     """Return the form of an answer under which votes are counted."""
     return canonical_answer(answer) if problem.grader in ("math", "numeric") else normalise_text(answer)
+
+
+def _num_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _unknown(problem: Problem) -> str:

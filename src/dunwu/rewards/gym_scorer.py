@@ -33,8 +33,10 @@ _FULL_SCORE = 1 - 1e-9
 
 
 @lru_cache(maxsize=16)
-def _scorer(dataset: str, params: str) -> Any:
-    return reasoning_gym.create_dataset(dataset, **json.loads(params))
+def _scorer(name: str, params: str) -> tuple[Any, bool]:
+    """A data set made only for its scorer, and whether that evaluates answers."""
+    dataset = reasoning_gym.create_dataset(name, **json.loads(params))
+    return dataset, evaluates_answers(dataset)
 
 
 def is_formula(text: str) -> bool:
@@ -59,7 +61,7 @@ def _is_plain(node: ast.AST) -> bool:
 
 def evaluates_answers(dataset: Any) -> bool:
     """Return whether a data set's scorer is written with a function that evaluates text."""
-    return bool(_EVALUATES.search(inspect.getsource(type(dataset).score_answer)))
+    return bool(_EVALUATES.search(inspect.getsource(dataset.score_answer)))
 
 
 def score(dataset: str, params: dict[str, Any], entry: Any, answer: str) -> tuple[bool, str]:
@@ -72,8 +74,8 @@ def score(dataset: str, params: dict[str, Any], entry: Any, answer: str) -> tupl
     Departures: the scorers' partial scores count as wrong, as the paper's accuracy reward is 0 or 1; many of
         them pay for an answer that merely contains the right one.
     """
-    scorer = _scorer(dataset, json.dumps(params, sort_keys=True))
-    if evaluates_answers(scorer) and not is_formula(answer):
+    scorer, evaluates = _scorer(dataset, json.dumps(params, sort_keys=True))
+    if evaluates and not is_formula(answer):
         return False, "the answer is not a plain formula, and this scorer would run it as code"
     decoded = decode_entry(entry)
     try:

@@ -2,8 +2,7 @@
 dialect.
 
 Pure text in, pure text out; nothing is evaluated. Called by the numeric and maths graders on the answer and
-on the
-reference alike, before either is compared. Every pattern is linear: the text was written by a policy.
+on the reference alike, before either is compared. Every pattern is linear: the text was written by a policy.
 """
 
 import re
@@ -41,9 +40,6 @@ _SIGNS = str.maketrans(
         "π": r"\pi ",
         "°": r"^\circ ",
         "∶": ":",
-        "或": r"\text{ or }",
-        "和": r"\text{ and }",
-        "且": r"\text{ and }",
     }
 )
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
@@ -51,6 +47,7 @@ _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _RAISED_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _LOWERED_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _VULGAR = re.compile("[¼½¾⅐-⅞]")
+_CHINESE_JOIN = re.compile("(?<![\u4e00-\u9fff])(?:或|([和且]))(?![\u4e00-\u9fff])")
 _ROOT_SIGN = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|[A-Za-z]))")
 
 _LATEX_NAMES = (
@@ -82,7 +79,9 @@ _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "*
 _DELIMITED = re.compile(
     r"\$\$([^$]*)\$\$|(?<!\\)\$([^$]*)(?<!\\)\$|\\\(((?:[^\\]|\\(?![()]))*)\\\)|\\\[((?:[^\\]|\\(?![\[\]]))*)\\\]"
 )
-_ANSWER_MARK = re.compile(r"(?:answer(?: is)?|答案[是为]?|####) ?[:=：]?[ \t]*(?=\S)", re.IGNORECASE)
+_ANSWER_MARK = re.compile(
+    r"(?:answer(?![A-Za-z])(?: is)?|答案[是为]?|####) ?[:=：]?[ \t]*(?=\S)", re.IGNORECASE
+)
 _JOINING = re.compile(r"\s*(?:[,;]|\band\b|\bor\b|\\text\{\s*(?:and|or)\s*\}|[=<>])\s*")
 _COMMAND = re.compile(
     r"\\(?:begin|end|text|textbf|textit|mathrm|mathbf|mathit|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+"
@@ -103,9 +102,8 @@ def clean(text: str) -> str:
     """Return an answer in the one notation, without the things people wrap answers in.
 
     Taken off: a `\\boxed{}` (the last one wins), math delimiters or markdown around the whole, "the answer
-        is", a full
-    stop at the end, LaTeX that only changes the look. Rewritten: Unicode and Chinese signs, `sqrt(x)`,
-    `x**2`, `pi`.
+    is", a full stop at the end, LaTeX that only changes the look. Rewritten: Unicode and Chinese signs,
+    `sqrt(x)`, `x**2`, `pi`.
     """
     boxed = last_boxed(text)
     text = text if boxed is None else boxed
@@ -113,6 +111,7 @@ def clean(text: str) -> str:
     text = _RAISED_RUN.sub(lambda m: f"^{{{m.group().translate(_RAISED)}}}", text)
     text = _LOWERED_RUN.sub(lambda m: f"_{{{m.group().translate(_LOWERED)}}}", text)
     text = _ROOT_SIGN.sub(lambda m: rf"\sqrt{{{m.group(1) or m.group(2)}}}", text)
+    text = _CHINESE_JOIN.sub(lambda m: r"\text{ and }" if m.group(1) else r"\text{ or }", text)
     text = normalise_text(text.translate(_SIGNS))
     text = _unwrap(text)
     text = _unwrap(_ANSWER_PHRASE.sub("", text))
@@ -195,12 +194,7 @@ def _unwrap(text: str) -> str:
             text = text[:-1].rstrip()
         for left, right in _WRAPPERS:
             inner = text[len(left) : -len(right)]
-            if (
-                len(text) > len(left + right)
-                and text.startswith(left)
-                and text.endswith(right)
-                and right not in inner
-            ):
+            if inner and text == left + inner + right and right not in inner:
                 text = inner
         if text == before:
             return text

@@ -20,9 +20,9 @@ from typing import Any
 MEMORY_LIMIT_BYTES = 3 << 30
 PARENT_CHECK_SECONDS = 2.0
 _MODULES = {
-    "math": ("dunwu.rewards.equality",),
-    "math_reference": ("dunwu.rewards.equality",),
-    "gym": ("dunwu.rewards.gym_scorer",),
+    "math": "dunwu.rewards.equality",
+    "math_reference": "dunwu.rewards.equality",
+    "gym": "dunwu.rewards.gym_scorer",
 }
 _FORBIDDEN_EVENTS = (
     *("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "os.kill", "os.putenv"),
@@ -80,7 +80,8 @@ def _set_limits() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for limit, value in ((resource.RLIMIT_AS, MEMORY_LIMIT_BYTES), (resource.RLIMIT_FSIZE, 0)):
         hard = resource.getrlimit(limit)[1]
-        resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+        with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses it
+            resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(number, signal.SIG_DFL)
@@ -102,9 +103,8 @@ def serve(connection: Connection) -> None:
             job = json.loads(connection.recv_bytes())
         except (EOFError, OSError):
             return
-        with contextlib.suppress(ImportError):  # the job itself will say so
-            for module in _MODULES.get(job["kind"], ()):
-                importlib.import_module(module)  # before the clocks start
+        with contextlib.suppress(ImportError, KeyError):  # run_job meets it again, and says so
+            importlib.import_module(_MODULES[job["kind"]])  # before the clocks start
         guard.armed = True
         _set_clocks(job["cpu_seconds"], job["wall_seconds"])
         reply = run_job(job)
