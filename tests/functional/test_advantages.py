@@ -3,10 +3,12 @@ import statistics
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dunwu.functional.advantages import group_advantages, ragged_group_advantages
+
+steady = settings(deadline=None, derandomize=True, max_examples=60)
 
 ONE_OF_FOUR = [1.0, 0.0, 0.0, 0.0]
 
@@ -57,6 +59,7 @@ def test_dtype_and_device_are_kept() -> None:
 rewards_of_a_group = st.lists(st.floats(-10, 10), min_size=2, max_size=9)
 
 
+@steady
 @given(st.lists(rewards_of_a_group, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_the_order_of_rollouts_and_of_groups_does_not_matter(groups: list[list[float]], random) -> None:  # type: ignore[no-untyped-def]
     for scale in ("population_std", "sample_std", "batch_std", "none"):
@@ -68,6 +71,7 @@ def test_the_order_of_rollouts_and_of_groups_does_not_matter(groups: list[list[f
         assert after == [[before[g][i] for i in places] for g, places in zip(order, inner, strict=True)]
 
 
+@steady
 @given(rewards_of_a_group)
 def test_excluded_rollouts_change_nothing_for_the_others(rewards: list[float]) -> None:
     (clean,) = ragged_group_advantages([rewards], scale="sample_std", eps=1e-6)

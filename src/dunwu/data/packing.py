@@ -42,7 +42,7 @@ class Packed:
 def pack(
     sequences: Sequence[PackSequence], max_tokens: int, device: str | torch.device = "cpu"
 ) -> list[Packed]:
-    """Pack sequences into as few batches of at most max_tokens rows as best fit decreasing finds.
+    """Pack sequences into batches of at most max_tokens rows, groups together where they fit.
 
     Worked example, max_tokens 8: prompt (5, 6) with completions (7, 8, 9) and (7, 3), in this order, become
 
@@ -51,9 +51,9 @@ def pack(
         position   0  1 | 2  3 | 2
         targets    7 8 9 from rows 1 2 3, then 7 3 from rows 1 4
 
-    The last token of a completion predicts nothing, so it has no row: a sequence needs prompt + completion -
-    1 rows. The first one is predicted by the prompt's last row, which all sequences of that prompt share. A
-    prompt with one completion in the batch is one segment with it.
+    The last token of a completion predicts nothing, so it has no row: a sequence needs one row less than it
+    has tokens. The first one is predicted by the prompt's last row, which all sequences of that prompt share.
+    A prompt with one completion in the batch is one segment with it.
 
     Args:
         sequences: in any order; prompts are shared when their ids are equal.

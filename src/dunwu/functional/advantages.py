@@ -54,8 +54,7 @@ def ragged_group_advantages(
     """The same for groups of different size, some of whose rollouts are excluded.
 
     A rollout of reward None is in no mean and no std and gets None. A group with fewer than two usable
-    rewards gives no
-    comparison: all of it becomes None, and its rewards are left out of `batch_std` too.
+    rewards gives no comparison: all of it becomes None, and its rewards are left out of `batch_std` too.
 
     Args:
         groups: rewards of each prompt's rollouts, finite or None.

@@ -127,11 +127,11 @@ def majority_score(answers: Sequence[str | None], correct: Sequence[bool]) -> fl
 def mean_with_interval(scores: Sequence[float], *, confidence: float = 0.95) -> Estimate:
     """Average scores over problems, with Wilson's interval at the effective number of problems.
 
-        n = m (1 - m) / (s^2 / P)        the number of yes-or-no problems that would be as uncertain; at least
-        P centre, half width = Wilson score interval of mean m with n trials
+        n = max(P, m (1 - m) / (s^2 / P))        as many yes-or-no problems would be as uncertain
+        interval = Wilson's score interval of mean m with n trials
 
-    s is the sample std over problems; where all scores are equal, n is P. Near the middle it is the usual m
-    +- z s / sqrt(P); near 0 and 1, where that interval shrinks to nothing, Wilson's does not.
+    s is the sample std over problems; where all scores are equal, n is P. Near the middle it is the usual
+    interval, m plus or minus z s / sqrt(P); near 0 and 1, where that one shrinks to nothing, Wilson's does not.
 
     Args:
         scores: one for each problem, in [0, 1], at least one.
@@ -147,8 +147,8 @@ def mean_with_interval(scores: Sequence[float], *, confidence: float = 0.95) -> 
     num = len(scores)
     mean = math.fsum(scores) / num
     effective = float(num)
-    if min(scores) < max(scores):
-        variance_of_mean = math.fsum((score - mean) ** 2 for score in scores) / (num - 1) / num
+    variance_of_mean = math.fsum((score - mean) ** 2 for score in scores) / max(num - 1, 1) / num
+    if variance_of_mean > 0 and min(scores) < max(scores):
         effective = max(effective, mean * (1 - mean) / variance_of_mean)
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     shrink = 1 + z * z / effective
