@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-COMMANDS = ("run", "show", "eval", "generate", "recipes", "doctor", "version")
+COMMANDS = ("run", "show", "plot", "eval", "generate", "recipes", "doctor", "version")
 
 
 def test_help_names_every_command(invoke):

@@ -77,7 +77,7 @@ def test_the_embedded_model_is_counted_as_torch_counts_it():
 def test_memory_is_worked_out_by_cause():
     recipe = make(evaluation={"num_problems": 2, "samples_per_problem": 2}, batch={"logprob_chunk_tokens": 7})
     parts = memory_parts(recipe, recipe.stages[0], SETTINGS, 1000)
-    longest = 256 + 44
+    longest = 128 + 44
     per_layer = 8 * 10 + 4 * 20 + 3 * (5 + 2) * 2
     assert parts == {
         "program": 700_000_000,
@@ -98,6 +98,38 @@ def test_bfloat16_keeps_float32_masters_and_no_kl_needs_no_reference():
     assert parts["reference policy"] == 0
 
 
+def test_a_group_that_stays_together_computes_its_prompt_once():
+    recipe = make(split_rollout_by="prompt")
+    parts = memory_parts(recipe, recipe.stages[0], SETTINGS, 1000)
+    assert parts["activations while training"] == (3 * 128 + 12 * 44) * 2 * 202 * 4
+
+
+def test_activations_are_those_that_autograd_keeps(tiny_policy):
+    """A bound, and not a loose one."""
+    import torch
+
+    from dunwu.data.packing import PackSequence, pack
+
+    policy = tiny_policy("llama")
+    (row,) = pack([PackSequence(tuple(range(40)), tuple(range(40, 80)))] * 4, 4096, policy.device)
+    weights = {parameter.untyped_storage().data_ptr() for parameter in policy.model.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        hidden_TD = policy.hidden_states(row.batch)
+    recipe = make(batch={"micro_batch_tokens": len(hidden_TD)}, sampling={"max_new_tokens": 44})
+    estimate = memory_parts(recipe, recipe.stages[0], policy.config.to_dict(), 1000)[
+        "activations while training"
+    ]
+    assert 0.6 * estimate < sum(kept.values()) < 1.15 * estimate
+
+
 def test_limits_bound_the_memory():
     evaluation = {"num_problems": 500, "samples_per_problem": 1}
     recipe = make(
@@ -106,7 +138,7 @@ def test_limits_bound_the_memory():
         evaluation=evaluation,
     )
     parts = memory_parts(recipe, recipe.stages[0], SETTINGS, 1000)
-    assert parts["cache while sampling"] == 9 * 300 * 2 * 2 * 1 * 2 * 4
+    assert parts["cache while sampling"] == 9 * 172 * 2 * 2 * 1 * 2 * 4
     assert parts["activations while training"] == 100 * (10 * 2 + 202) * 4
     small = make(engine={"max_sequences": 9, "cache_tokens": 500}, evaluation=evaluation)
     assert (

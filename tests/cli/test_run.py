@@ -30,12 +30,19 @@ def file(tmp_path, monkeypatch):
     return tmp_path / "test.toml"
 
 
+def make_one_step(recipe, folder, progress):
+    with RunFolder.open(folder, recipe) as run:
+        stage = run.stages()[0]
+        if not stage.read_metrics():
+            stage.append_metrics(1, {"reward": 0.5})
+
+
 @pytest.fixture
 def pipeline(monkeypatch):
     """Stands in for the pipeline; `calls` holds what it was asked for, `behave` what it does then."""
     stand_in = types.ModuleType("dunwu.pipeline.run")
     stand_in.calls = []
-    stand_in.behave = lambda recipe, folder, progress: RunFolder.open(folder, recipe).close()
+    stand_in.behave = make_one_step
 
     def run_recipe(recipe, folder, progress):
         stand_in.calls.append((recipe, folder, progress))
@@ -55,6 +62,7 @@ def test_a_recipe_is_handed_to_the_pipeline(invoke, file, pipeline):
     assert isinstance(progress, PlainView)
     assert "new run in runs/test" in result.stdout
     assert "everything is in      runs/test" in result.stdout
+    assert Path("runs/test/curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_run_folder_can_be_chosen_and_is_continued(invoke, file, pipeline):
@@ -112,6 +120,13 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(invoke, file, pipeline, monk
     result = invoke("run", file)
     assert result.exit_code == 130
     assert "the same command continues the run:\n  dunwu run test.toml" in result.stderr
+
+
+def test_a_run_that_made_no_step_is_never_a_success(invoke, file, pipeline):
+    pipeline.behave = lambda recipe, folder, progress: RunFolder.open(folder, recipe).close()
+    result = invoke("run", file)
+    assert result.exit_code == 2
+    assert "no finished step" in result.stderr
 
 
 def test_a_shipped_recipe_runs_by_its_name(invoke, file, pipeline):

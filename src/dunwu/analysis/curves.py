@@ -95,16 +95,14 @@ def _held_out(axes: Any, stage: StageFolder) -> None:
     """The held-out evaluations as points with their intervals."""
     records = [record for label in stage.evaluation_labels() if (record := stage.read_evaluation(label))]
     records = [record for record in records if record.get("pass_at_1") is not None]
-    for name, label, colour in (
+    if not records:
+        return
+    majority = next((key for key in records[0] if key.startswith("cons_at_") and "interval" not in key), None)
+    for key, label, colour in (
         ("pass_at_1", "held-out pass@1", "black"),
-        ("cons", "held-out majority", "tab:red"),
+        (majority, "held-out majority", "tab:red"),
     ):
-        key = (
-            name
-            if name == "pass_at_1"
-            else next((k for k in records[0] if k.startswith("cons_at_") and "inter" not in k), "")
-        )
-        if not records or not key:
+        if key is None:
             continue
         x = [record["step"] for record in records]
         y = [record[key] for record in records]

@@ -19,7 +19,7 @@ from dunwu.cli.model_source import local_folder
 from dunwu.config.recipe import Recipe
 from dunwu.config.stage import Stage
 
-PROMPT_TOKENS = 256
+PROMPT_TOKENS = 128
 """Assumed length of a prompt; the tokenizer is not loaded for a plan."""
 PROCESS_BYTES = 700_000_000
 """Python with torch and transformers loaded, measured."""
@@ -103,8 +103,7 @@ def memory_parts(
         stage.engine.max_sequences, max(plan.completions_per_rollout, plan.completions_per_evaluation)
     )
     cached = min(side_by_side * longest, stage.engine.cache_tokens or side_by_side * longest)
-    sequences = plan.completions_per_rollout // stage.steps_per_rollout
-    in_forward = min(stage.batch.micro_batch_tokens, sequences * longest)
+    in_forward = min(stage.batch.micro_batch_tokens, _step_tokens(stage))
     per_layer = 8 * hidden + 4 * inner + 3 * (heads + 2 * key_heads) * head_size
     kept = hidden * layers + per_layer if stage.batch.gradient_checkpointing else per_layer * layers
     return {
@@ -116,6 +115,13 @@ def memory_parts(
         "activations while training": in_forward * kept * width,
         "logits": 3 * 4 * stage.batch.logprob_chunk_tokens * settings["vocab_size"],
     }
+
+
+def _step_tokens(stage: Stage) -> int:
+    """Count the tokens of one update at most; a prompt is computed once for a group that stays together."""
+    completions = stage.prompts_per_step * stage.group_size
+    prompts = stage.prompts_per_step if stage.split_rollout_by == "prompt" else completions
+    return prompts * PROMPT_TOKENS + completions * stage.sampling.max_new_tokens
 
 
 def peak_bytes(parts: dict[str, float]) -> float:
