@@ -12,7 +12,7 @@ TRAINER = Path(__file__).parent / "toy_trainer.py"
 
 def trials(folder: Path, seed: int, count: int) -> dict:
     command = [sys.executable, str(TRAINER), str(folder), str(seed), str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -32,5 +32,5 @@ def test_a_run_killed_anywhere_ends_with_the_same_bytes(tmp_path):
 
 @pytest.mark.slow
 def test_a_run_killed_almost_everywhere_ends_with_the_same_bytes(tmp_path):
-    result = trials(tmp_path, seed=2, count=200)
+    result = trials(tmp_path, seed=2, count=100)
     check(result)
