@@ -1,6 +1,6 @@
 """Make `micro`, the small base model that ships with dunwu: tokenizer, weights and training log, from the world's corpus.
 
-    python tools/make_micro.py --steps 4400 --out src/dunwu/assets/micro
+    python tools/make_micro.py --out src/dunwu/assets/micro
 
 Pre-training, not part of a recipe: plain transformers, documents of like length side by side, questions not trained. The same
 seed and number of steps give the same corpus; the log next to the weights says what was run.
@@ -12,6 +12,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,14 +20,43 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from dunwu.data.templates import R1_ZERO_TEMPLATE
-from dunwu.data.world.corpus import SHARES, TEXTBOOK, CorpusShares, documents
-from dunwu.data.world.problems import generate_problems
+from dunwu.data.world.corpus import KINDS, SHARES, TEXTBOOK, CorpusShares, documents
+from dunwu.data.world.problems import generate_problems, score_operators
 
 END = "<|endoftext|>"
 VOCABULARY = 768
 TOKENS_PER_STEP = 4096
-TEXTBOOK_FRAC = 0.5  # of the steps; the rest is the web-like corpus
 BUFFER_DOCUMENTS = 2048
+TOKENIZER_DOCUMENTS = 20000
+MEASURED_PROBLEMS = 96  # of each kind
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training on one corpus: the learning rate warms up, holds, and goes linearly from start to end."""
+
+    shares: CorpusShares
+    steps: int
+    start: float
+    end: float
+    warmup: int = 1
+    hold: int = 0
+    seed_offset: int = 0
+    restarts_optimizer: bool = True
+
+    def factor(self, i: int) -> float:
+        """Share of the peak learning rate at the phase's step i."""
+        decayed = max(0, i - self.hold) / (self.steps - self.hold)
+        return (self.start + (self.end - self.start) * decayed) * min(1.0, (i + 1) / self.warmup)
+
+
+PHASES = (
+    Phase(TEXTBOOK, 2200, 1.0, 1.0, warmup=100),
+    Phase(SHARES, 800, 1.0, 0.795, hold=440, restarts_optimizer=False),
+    # computing suffers under the careless texts: back to the textbook, then style alone at a low rate
+    Phase(TEXTBOOK, 1200, 0.7, 0.05, warmup=50, seed_offset=1),
+    Phase(SHARES, 400, 0.05, 0.02, seed_offset=1),
+)
 
 
 def build_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
@@ -128,124 +158,94 @@ def optimizers(model: LlamaForCausalLM, learning_rate: float) -> list[torch.opti
 
 
 @torch.no_grad()
-def measure(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, num: int = 96, samples: int = 2
-) -> dict[str, float]:
-    """Share of right answers on held-out problems, sampled at temperature 1, by kind; a quick look while training."""
-    from dunwu.data.world.problems import score_operators
-
+def measure(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> dict[str, float]:
+    """A quick look while training: share of right answers on held-out problems, sampled at temperature 1."""
     model.eval()
-    result: dict[str, list[float]] = {}
-    for kind in ("sum", "remainder", "operators"):
-        problems = generate_problems((kind,), ("en", "zh"), num, 7, "held_out")
-        texts = [R1_ZERO_TEMPLATE.format(question=p.question) for p in problems]
+    scores: dict[str, list[float]] = {"all": [], "chars": [], "format": []}
+    for kind in KINDS:
+        problems = generate_problems((kind,), ("en", "zh"), MEASURED_PROBLEMS, 7, "held_out")
+        texts = [R1_ZERO_TEMPLATE.format(question=problem.question) for problem in problems]
         inputs = tokenizer(
             texts, return_tensors="pt", padding=True, padding_side="left", return_token_type_ids=False
         )
         output = model.generate(
-            **inputs,
-            do_sample=True,
-            temperature=1.0,
-            top_k=0,
-            max_new_tokens=200,
-            num_return_sequences=samples,
+            **inputs, do_sample=True, temperature=1.0, top_k=0, max_new_tokens=200, num_return_sequences=2
         )
         completions = tokenizer.batch_decode(
             output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
         )
+        scores[kind] = []
         for i, text in enumerate(completions):
-            problem = problems[i // samples]
-            _, tag, rest = text.rpartition("<answer>")
-            answer = rest.partition("</answer>")[0].strip()
-            right = bool(tag) and (
-                score_operators(answer, problem) if kind == "operators" else answer == problem.reference
+            problem = problems[i // 2]
+            answer = (
+                text.rpartition("<answer>")[2].partition("</answer>")[0].strip() if "<answer>" in text else ""
             )
-            style = (
-                "careful"
-                if any(
-                    w in text
-                    for w in ("heck", "ait", "erify", "owever", "查", "等等", "验算", "但是", "ry", "试")
-                )
-                else ("bare" if len(text) < 60 and not any(c in text for c in "%=") else "short")
-            )
-            result.setdefault(f"{kind}/{style}", []).append(right)
-            result.setdefault(kind, []).append(right)
-            result.setdefault("all", []).append(right)
-            result.setdefault("format", []).append("<think>" in text and "</think>" in text and tag != "")
-            result.setdefault("chars", []).append(len(text))
+            right = score_operators(answer, problem) if kind == "operators" else answer == problem.reference
+            scores[kind].append(right)
+            scores["all"].append(right)
+            scores["chars"].append(len(text))
+            scores["format"].append("<think>" in text and "</think>" in text and "<answer>" in text)
     model.train()
-    return {key: round(sum(v) / len(v), 3) for key, v in sorted(result.items())}
+    return {key: round(sum(values) / len(values), 3) for key, values in sorted(scores.items())}
 
 
 def train(args: argparse.Namespace) -> None:
+    """Train from scratch through the phases, saving model, tokenizer and log along the way."""
     torch.manual_seed(args.seed)
-    template = R1_ZERO_TEMPLATE
-    sample = (context + text for context, text in itertools.islice(documents(args.seed + 1, template), 20000))
-    tokenizer = build_tokenizer(sample)
+    sample = itertools.islice(documents(args.seed + 1, R1_ZERO_TEMPLATE), TOKENIZER_DOCUMENTS)
+    tokenizer = build_tokenizer(context + text for context, text in sample)
     model = build_model(len(tokenizer), tokenizer.eos_token_id)
-    parameters = sum(p.numel() for p in model.parameters())
-    print(f"{parameters:,} parameters, {len(tokenizer)} tokens", flush=True)
-    opts = optimizers(model, args.learning_rate)
-    peaks = [opt.param_groups[0]["lr"] for opt in opts]
-    start, seen, log = time.time(), 0, []
-    out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
-    textbook, web = batches(tokenizer, args.seed, TEXTBOOK), batches(tokenizer, args.seed, SHARES)
-    for step in range(args.steps):
-        done = step / args.steps
-        factor = min(1.0, (step + 1) / 100) * min(1.0, max(0.02, (1 - done) / 0.4))
-        for opt, peak in zip(opts, peaks, strict=True):
-            opt.param_groups[0]["lr"] = peak * factor
-        ids, trained = next(textbook if done < TEXTBOOK_FRAC else web)
-        labels = ids.masked_fill(~trained, -100)
-        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
-            logits = model(input_ids=ids).logits
-            loss = torch.nn.functional.cross_entropy(
-                logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100
-            )
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for opt in opts:
-            opt.step()
-            opt.zero_grad()
-        seen += ids.numel()
-        if step % 100 == 0:
-            print(
-                f"step {step} loss {loss.item():.3f} tokens {seen / 1e6:.2f}M {seen / (time.time() - start):.0f} tok/s",
-                flush=True,
-            )
-        if step % args.measure_every == args.measure_every - 1:
-            record = {
-                "step": step + 1,
-                "tokens": seen,
-                "minutes": round((time.time() - start) / 60, 1),
-                **measure(model, tokenizer),
-            }
-            log.append(record)
-            print(json.dumps(record), flush=True)
-            model.save_pretrained(out)
-            tokenizer.save_pretrained(out)
-    log.append(
-        {
-            "step": step,
-            "tokens": seen,
-            "minutes": round((time.time() - start) / 60, 1),
-            **measure(model, tokenizer),
-        }
-    )
-    print(json.dumps(log[-1]))
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
+    start, seen, step, log = time.time(), 0, 0, []
+    opts: list[torch.optim.Optimizer] = []
+    for phase in PHASES:
+        stream = batches(tokenizer, args.seed + phase.seed_offset, phase.shares)
+        if phase.restarts_optimizer:
+            opts = optimizers(model, 1.0)
+        for i in range(phase.steps):
+            for opt in opts:
+                opt.param_groups[0]["lr"] = opt.defaults["lr"] * args.learning_rate * phase.factor(i)
+            ids, loss = train_step(model, opts, *next(stream))
+            seen += ids
+            step += 1
+            minutes = (time.time() - start) / 60
+            if step % 100 == 0:
+                print(f"step {step} loss {loss:.3f} {seen / 1e6:.2f}M tokens {minutes:.1f} min", flush=True)
+            if step % args.measure_every == 0 or i + 1 == phase.steps:
+                record = {"step": step, "tokens": seen, "minutes": round(minutes, 1), "loss": round(loss, 3)}
+                log.append(record | measure(model, tokenizer))
+                print(json.dumps(log[-1]), flush=True)
+                save(model, tokenizer, log, Path(args.out))
+
+
+def train_step(
+    model: LlamaForCausalLM, opts: list[torch.optim.Optimizer], ids: torch.Tensor, trained: torch.Tensor
+) -> tuple[int, float]:
+    """One update; returns the number of tokens and the loss."""
+    labels = ids.masked_fill(~trained, -100)
+    logits = model(input_ids=ids).logits
+    loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for opt in opts:
+        opt.step()
+        opt.zero_grad()
+    return ids.numel(), loss.item()
+
+
+def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, log: list[dict], folder: Path) -> None:
+    """A plain Hugging Face folder, and the training log beside it."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    (folder / "training_log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in log))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--steps", type=int, default=4400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
-    parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--measure-every", type=int, default=500)
     parser.add_argument("--out", default="src/dunwu/assets/micro")
     train(parser.parse_args())
