@@ -99,3 +99,12 @@ class KlConfig(ConfigModel):
     placement: Literal["loss", "reward"] = "loss"
     refresh_every_steps: PositiveInt | None = 400
     """Replace the reference by the current policy every so many steps (facts.md section 2); none: never."""
+
+    @model_validator(mode="after")
+    def _estimator_has_a_gradient(self) -> "KlConfig":
+        if self.coef > 0 and self.placement == "loss" and self.estimator == "k1":
+            raise ValueError(
+                "the estimator k1 in the loss pulls the policy nowhere, its gradient is zero on average; use k2 or k3, or "
+                'placement = "reward"'
+            )
+        return self

@@ -64,7 +64,7 @@ class BatchConfig(ConfigModel):
     micro_batch_tokens: PositiveInt = 16384
     """Most tokens in one packed forward pass."""
     logprob_chunk_tokens: PositiveInt = 1024
-    """Tokens whose logits exist at one time."""
+    """Tokens whose logits exist at one time, for vocabularies up to 8,192; larger ones get proportionally fewer."""
     gradient_checkpointing: bool = False
 
 
