@@ -88,7 +88,13 @@ def explain_zero(metrics: Mapping[str, Any]) -> Diagnosis | None:
         )
     if metrics.get("zero_spread_frac") == 1.0:
         accuracy = metrics.get("accuracy")
-        why = "all are right" if accuracy == 1.0 else "all are wrong" if accuracy == 0.0 else "within each group"
+        why = (
+            "all are right"
+            if accuracy == 1.0
+            else "all are wrong"
+            if accuracy == 0.0
+            else "within each group"
+        )
         return Diagnosis(
             "no spread",
             f"no group has any spread of reward ({why}), so nothing is learned from this step: use easier or "
