@@ -69,6 +69,13 @@ def test_a_failing_folder_writer_leaves_the_old_folder(tmp_path):
     assert os.listdir(tmp_path) == ["model"]
 
 
+def test_a_file_is_synced_before_the_rename_and_its_folder_after(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(files, "sync", lambda path: calls.append((path.name, (tmp_path / "target").exists())))
+    files.write_file(tmp_path / "target", "data")
+    assert calls == [(".tmp-target", False), (tmp_path.name, True)]
+
+
 def test_every_file_and_folder_is_synced_before_the_rename(tmp_path, monkeypatch):
     calls = []
     real = files.sync

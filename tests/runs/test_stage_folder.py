@@ -126,6 +126,7 @@ def test_killed_and_rewound_ends_with_the_bytes_of_an_unkilled_run(
 
 def test_rewind_removes_what_came_later_and_keeps_a_rollout_in_use(stage, make_group):
     live(stage, 1, 8, make_group)
+    stage.write_evaluation("one-later", {}, [make_group(4)], step=4)
     stage.save_model(lambda folder: (folder / "weights").write_text("w"))
     stage.rewind(3)
     assert [record["step"] for record in stage.read_metrics()] == [1, 2, 3]
