@@ -35,8 +35,15 @@ def test_without_something_learned_there_is_no_example(tmp_path, recipe, make_gr
     with RunFolder.open(tmp_path / "r", recipe) as run:
         stage = run.stage("r1_zero")
         assert find_example(stage) is None
-        stage.write_evaluation("before", {}, [make_group(1, True, True), make_group(3, False)], step=0)
-        stage.write_evaluation("after", {}, [make_group(1, True, True), make_group(9, True)], step=4)
+        stage.write_evaluation(
+            "before",
+            {},
+            [make_group(1, True, True), make_group(3, False), make_group(4, True, False)],
+            step=0,
+        )
+        stage.write_evaluation(
+            "after", {}, [make_group(1, True, True), make_group(9, True), make_group(4, True, True)], step=4
+        )
         assert find_example(stage) is None
 
 

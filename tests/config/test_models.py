@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from dunwu.config.algorithm import Dapo, DrGrpo, Grpo, Gspo, KlConfig
 from dunwu.config.recipe import Recipe
 from dunwu.config.stage import R1ZeroStage
-from dunwu.config.task import PlainTemplate, WorldTask
+from dunwu.config.task import ChatTemplate, PlainTemplate, WorldTask
 from dunwu.config.training import SamplingConfig
 
 WORLD = WorldTask()
@@ -67,6 +67,7 @@ def test_two_stages_of_one_name_are_refused():
 def test_the_word_none_switches_off_what_may_be_off_and_stays_text_elsewhere():
     assert KlConfig(refresh_every_steps="none").refresh_every_steps is None
     assert PlainTemplate(text="none {question}").text == "none {question}"
+    assert ChatTemplate(system="none").system == "none"
     assert Recipe(name="none", model={"path": "none"}, stages=[R1ZeroStage(task=WORLD)]).model.path == "none"
     with pytest.raises(ValidationError, match="coef"):
         KlConfig(coef="none")
