@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from dunwu.models import packed_plan
+from dunwu.models import packed_plan, pieces
 from dunwu.models.loading import make_policy
 
 # (prompt length, completion lengths): prompts shorter and much longer than their completions, one without company
@@ -115,11 +115,12 @@ def test_neighbours_cannot_be_seen(family, tiny_policy, make_batch, random_ids):
     assert float((other[rows:] - hidden[rows:]).detach().abs().max()) > 0.1
 
 
-def test_small_masks_give_the_same(family, tiny_policy, make_batch, random_ids, monkeypatch):
+def test_biases_in_small_pieces_give_the_same(family, tiny_policy, make_batch, random_ids, monkeypatch):
     batch = make_batch(groups_of(random_ids))
     policy = tiny_policy(family)
     expected = policy.hidden_states(batch)
-    monkeypatch.setattr(packed_plan, "MAX_MASK_CELLS", 100)
+    for module in (pieces, packed_plan):
+        monkeypatch.setattr(module, "MAX_BIAS_CELLS", 100)
     torch.testing.assert_close(policy.hidden_states(batch), expected, atol=1e-5, rtol=0)
 
 

@@ -1,105 +1,70 @@
-"""The cache: what is stored where, copies, and the attention of one decode step written out."""
+"""The cache: what is stored where, copies, memory."""
 
 import pytest
 import torch
 
 from dunwu.errors import ModelError
 from dunwu.models import kv_cache
-from dunwu.models.attention import LayerAttention
-from dunwu.models.kv_cache import DecodeContext, KvCache, prefill_stores
+from dunwu.models.kv_cache import CacheSize, KvCache
 
-LAYER = LayerAttention(0, 0.4)
+SIZE = CacheSize(num_prompts=2, prompt_tokens=5, num_slots=3, slot_tokens=4)
 
 
 def random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_stores_of_prompts():
-    rows, slots, positions = prefill_stores([2, 3], [[4], [0, 7]])
-    assert rows.tolist() == [0, 1, 2, 3, 4, 2, 3, 4]
-    assert slots.tolist() == [4, 4, 0, 0, 0, 7, 7, 7]
-    assert positions.tolist() == [0, 1, 0, 1, 2, 0, 1, 2]
-
-
-def test_store_and_copy():
-    cache = KvCache(3, 5)
-    key, value = random(2, 4, 8), random(2, 4, 6, seed=1)
-    cache.store(7, torch.tensor([1, 1]), torch.tensor([0, 1]), key, value)
-    cache.copy([1], [0], 1)
-    assert cache.keys(7).shape == (3, 4, 5, 8)
-    assert cache.values(7).shape == (3, 4, 5, 6)
-    torch.testing.assert_close(cache.keys(7)[1, :, :2].transpose(0, 1), key)
-    torch.testing.assert_close(cache.values(7)[1, :, :2].transpose(0, 1), value)
-    torch.testing.assert_close(cache.keys(7)[0, :, 0], key[0])
-    assert not cache.keys(7)[0, :, 1].any(), "only the first position is copied"
-    assert cache.num_bytes == 4 * 3 * 4 * 5 * (8 + 6)
+def filled(dtype=torch.float32):
+    """A cache whose layer 7 holds two tokens of a prompt in place 1."""
+    cache = KvCache(SIZE)
+    key, value = random(2, 4, 8).to(dtype), random(2, 4, 6, seed=1).to(dtype)
+    cache.store_prompts(7, torch.tensor([1, 1]), torch.tensor([0, 1]), key, value)
+    return cache, key, value
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_memory_is_of_the_dtype_and_starts_at_zero(dtype):
-    cache = KvCache(2, 3)
-    cache.store(0, torch.tensor([0]), torch.tensor([0]), random(1, 1, 4).to(dtype), random(1, 1, 4).to(dtype))
-    assert cache.keys(0).dtype == dtype
-    assert not cache.values(0)[1].any()
+def test_prompts_lie_in_their_places(dtype):
+    cache, key, value = filled(dtype)
+    store = cache.layer(7)
+    assert store.prompt_key_PKLD.shape == (2, 4, 5, 8)
+    assert store.prompt_value_PKLE.shape == (2, 4, 5, 6)
+    assert store.key_SKLD.shape == (3, 4, 4, 8)
+    assert store.value_SKLE.shape == (3, 4, 4, 6)
+    assert store.prompt_key_PKLD.dtype == store.value_SKLE.dtype == dtype
+    torch.testing.assert_close(store.prompt_key_PKLD[1, :, :2].transpose(0, 1), key)
+    torch.testing.assert_close(store.prompt_value_PKLE[1, :, :2].transpose(0, 1), value)
+    for part in (
+        store.prompt_key_PKLD[0],
+        store.prompt_value_PKLE[1, :, 2:],
+        store.key_SKLD,
+        store.value_SKLE,
+    ):
+        assert not part.any(), "what is not written is zero"
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("layer", [LAYER, LayerAttention(0, 0.4, 3), LayerAttention(0, 0.4, 50, 0.6)])
-def test_a_decode_step_written_out(layer, dtype):
-    """Slots with 4, 1 and 6 tokens, the new one included; four query heads on two key heads."""
-    lengths = [4, 1, 6]
-    keys, values = random(3, 6, 2, 8, seed=1).to(dtype), random(3, 6, 2, 5, seed=2).to(dtype)
-    query = random(3, 4, 8, seed=3).to(dtype)
-    cache = KvCache(4, 9)
-    for slot, length in enumerate(lengths):
-        for position in range(length - 1):
-            cache.store(
-                0,
-                torch.tensor([slot]),
-                torch.tensor([position]),
-                keys[slot, position, None],
-                values[slot, position, None],
-            )
-    last = torch.tensor(lengths) - 1
-    context = DecodeContext(cache, last, 6)
-    rows = torch.arange(3)
-    output = context.attend(query, keys[rows, last], values[rows, last], layer)
-    for slot, length in enumerate(lengths):
-        first = max(0, length - layer.sliding_window) if layer.sliding_window else 0
-        for head in range(4):
-            scores = layer.scale * keys[slot, first:length, head // 2].float() @ query[slot, head].float()
-            if layer.softcap:
-                scores = layer.softcap * torch.tanh(scores / layer.softcap)
-            expected = torch.softmax(scores, 0) @ values[slot, first:length, head // 2].float()
-            tolerance = 1e-5 if dtype == torch.float32 else 0.03
-            torch.testing.assert_close(output[slot, head].float(), expected, atol=tolerance, rtol=tolerance)
+def test_slots_are_copied_as_far_as_they_are_used():
+    cache, _, _ = filled()
+    store = cache.layer(7)
+    store.key_SKLD.copy_(random(*store.key_SKLD.shape, seed=2))
+    store.value_SKLE.copy_(random(*store.value_SKLE.shape, seed=3))
+    keys, values = store.key_SKLD.clone(), store.value_SKLE.clone()
+    cache.copy_slots([2], [0], 3)
+    torch.testing.assert_close(store.key_SKLD[0, :, :3], keys[2, :, :3])
+    torch.testing.assert_close(store.value_SKLE[0, :, :3], values[2, :, :3])
+    torch.testing.assert_close(store.key_SKLD[0, :, 3:], keys[0, :, 3:])
+    torch.testing.assert_close(store.key_SKLD[1:], keys[1:])
 
 
-def test_what_lies_behind_a_sequence_does_not_matter():
-    """A slot keeps the keys of the sequence that had it before."""
-    outputs = []
-    for rubbish in (0.0, 1e4):
-        cache = KvCache(1, 6)
-        cache.store(
-            0,
-            torch.zeros(6, dtype=torch.int64),
-            torch.arange(6),
-            torch.full((6, 1, 4), rubbish),
-            torch.full((6, 1, 4), rubbish),
-        )
-        cache.store(0, torch.tensor([0]), torch.tensor([0]), random(1, 1, 4), random(1, 1, 4, seed=1))
-        context = DecodeContext(cache, torch.tensor([1]), 2)
-        outputs.append(
-            context.attend(random(1, 1, 4), random(1, 1, 4, seed=2), random(1, 1, 4, seed=3), LAYER)
-        )
-    torch.testing.assert_close(outputs[0], outputs[1], atol=0, rtol=0)
+def test_bytes():
+    cache, _, _ = filled()
+    assert cache.num_bytes == 4 * 4 * (8 + 6) * (2 * 5 + 3 * 4)
+    assert KvCache(SIZE).num_bytes == 0
 
 
-@pytest.mark.parametrize("sizes", [(0, 3), (3, 0)])
+@pytest.mark.parametrize("sizes", [(0, 5, 3, 4), (2, 0, 3, 4), (2, 5, 0, 4), (2, 5, 3, 0)])
 def test_impossible_sizes(sizes):
-    with pytest.raises(ValueError, match="both must be at least 1"):
-        KvCache(*sizes)
+    with pytest.raises(ValueError, match="each size must be at least 1"):
+        KvCache(CacheSize(*sizes))
 
 
 def test_no_memory_names_the_settings(monkeypatch):
@@ -108,6 +73,6 @@ def test_no_memory_names_the_settings(monkeypatch):
 
     monkeypatch.setattr(kv_cache, "_zeros", fail)
     with pytest.raises(
-        ModelError, match=r"no memory for a KV cache of 2 sequences x 3 tokens .*max_sequences"
+        ModelError, match=r"no memory for a KV cache of CacheSize.*num_slots=3.*max_sequences"
     ):
-        KvCache(2, 3).store(0, torch.tensor([0]), torch.tensor([0]), random(1, 1, 4), random(1, 1, 4))
+        filled()

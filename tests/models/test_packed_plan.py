@@ -3,13 +3,14 @@
 import pytest
 import torch
 
-from dunwu.models import packed_plan
+from dunwu.models import packed_plan, pieces
 from dunwu.models.attention import LayerAttention
 from dunwu.models.packed_plan import PackedPlan, make_plan
 from dunwu.records import Segment
 
 CPU = torch.device("cpu")
 GROUP = (Segment(0, 4), Segment(4, 9, 0, 4), Segment(9, 12, 0, 4))
+"""A prompt of 4 tokens and its completions of 5 and 3."""
 
 
 def visible(segments, num_rows, window=None):
@@ -72,10 +73,11 @@ def blocks(plan: PackedPlan, *, masked: bool = False):
     return plan.blocks(masked=masked).blocks
 
 
-def test_a_prompt_lies_in_front_of_each_completion():
-    (block,) = blocks(make_plan(GROUP, 12, CPU))
+def test_a_short_prompt_lies_in_front_of_each_completion():
+    segments = (Segment(0, 2), Segment(2, 11, 0, 2), Segment(11, 19, 0, 2))
+    (block,) = blocks(make_plan(segments, 19, CPU))
     assert block.query_rows_BQ is None
-    assert block.key_rows_BL.tolist() == [[0, 1, 2, 3, 4, 5, 6, 7, 8], [0, 1, 2, 3, 9, 10, 11, 0, 0]]
+    assert block.key_rows_BL.tolist() == [[0, 1, *range(2, 11)], [0, 1, *range(11, 19), 0]]
 
 
 def test_a_long_prompt_is_not_computed_again():
@@ -108,20 +110,39 @@ def test_blocks_are_planned_once():
     assert plan.blocks(masked=True) is not plan.blocks(masked=False)
 
 
-def test_masks_stay_small(monkeypatch):
-    cells = []
-    attend = packed_plan.masked_attention
+def watch_biases(monkeypatch):
+    seen = []
+    attend = pieces.masked_attention
 
-    def watched(query, key, value, mask, **options):
-        cells.append(mask.numel())
-        return attend(query, key, value, mask, **options)
+    def watched(query, key, value, bias, **options):
+        seen.append(bias)
+        return attend(query, key, value, bias, **options)
 
-    monkeypatch.setattr(packed_plan, "masked_attention", watched)
-    monkeypatch.setattr(packed_plan, "MAX_MASK_CELLS", 64)
+    monkeypatch.setattr(pieces, "masked_attention", watched)
+    return seen
+
+
+def test_a_small_bias_is_made_once_for_all_layers(monkeypatch):
+    seen = watch_biases(monkeypatch)
+    plan = make_plan(GROUP, 12, CPU)
     heads = torch.zeros(12, 1, 4)
-    make_plan(GROUP, 12, CPU).attend(heads, heads, heads, LayerAttention(0, 1.0, softcap=1.0))
-    assert cells
-    assert max(cells) <= 64
+    for layer, window in enumerate([3, 3, 5]):
+        plan.attend(heads, heads, heads, LayerAttention(layer, 1.0, window))
+    assert seen[0] is seen[1]
+    assert seen[1] is not seen[2]
+
+
+def test_a_large_bias_is_made_in_parts_and_not_kept(monkeypatch):
+    seen = watch_biases(monkeypatch)
+    for module in (pieces, packed_plan):
+        monkeypatch.setattr(module, "MAX_BIAS_CELLS", 64)
+    plan = make_plan(GROUP, 12, CPU)
+    heads = torch.zeros(12, 1, 4)
+    for layer in range(2):
+        plan.attend(heads, heads, heads, LayerAttention(layer, 1.0, softcap=1.0))
+    assert len(seen) > 2
+    assert max(bias.numel() for bias in seen) <= 64
+    assert len({id(bias) for bias in seen}) == len(seen)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from dunwu.models.policy import PromptSlots
+from dunwu.models.decode_attention import Running
+from dunwu.models.kv_cache import CacheSize
+from dunwu.models.policy import PlacedPrompt
 from dunwu.records import SamplingParams
 
 
@@ -25,14 +27,14 @@ def test_prefill_then_decode(policy, random_ids):
     prompts = [random_ids(n, n) for n in (5, 9)]
     new = [random_ids(3, 30 + slot) for slot in range(3)]
     owner = [0, 0, 1]
-    cache = policy.new_cache(3, 12)
-    logits = policy.prefill([PromptSlots(prompts[0], [0, 1]), PromptSlots(prompts[1], [2])], cache)
+    cache = policy.new_cache(CacheSize(2, 9, 3, 3))
+    logits = policy.prefill([PlacedPrompt(prompts[0], 1), PlacedPrompt(prompts[1], 0)], cache)
     for p, prompt in enumerate(prompts):
         torch.testing.assert_close(logits[p], own_logits(policy, prompt)[-1], atol=1e-4, rtol=0)
+    running = Running.of([1, 1, 0], [5, 5, 9], policy.device)
     for step in range(3):
-        positions = torch.tensor([len(prompts[p]) + step for p in owner])
         token_ids = torch.tensor([ids[step] for ids in new])
-        logits = policy.decode(token_ids, positions, int(positions.max()) + 1, cache)
+        logits = policy.decode(token_ids, torch.full((3,), step), running, cache)
         for slot, p in enumerate(owner):
             expected = own_logits(policy, prompts[p] + new[slot][: step + 1])[-1]
             torch.testing.assert_close(logits[slot], expected, atol=1e-4, rtol=0)

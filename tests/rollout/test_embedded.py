@@ -8,7 +8,7 @@ from dunwu.config.training import EmbeddedEngine as EngineConfig
 from dunwu.errors import ConfigError
 from dunwu.functional.seeds import uniforms
 from dunwu.records import Completion, GenerationRequest, SamplingParams
-from dunwu.rollout import embedded
+from dunwu.rollout import batch
 from dunwu.rollout.embedded import EmbeddedEngine
 
 
@@ -85,7 +85,7 @@ def test_seeds_decide(policy, prompt):
 
 def test_tokens_follow_the_seed_s_uniform_numbers(policy, prompt):
     """Redraw a long completion by hand from plain softmax and one uniform number per token."""
-    length = embedded._UNIFORMS_AT_ONCE + 10
+    length = batch._UNIFORMS_AT_ONCE + 10
     completion = generate_one(policy, prompt, SamplingParams(length, temperature=0.9), seed=11)
     numbers = uniforms(11, length)
     ids = torch.tensor([prompt + completion.token_ids])
@@ -99,8 +99,16 @@ def test_tokens_follow_the_seed_s_uniform_numbers(policy, prompt):
     assert list(completion.token_ids) == expected
 
 
-@pytest.mark.parametrize("config", [EngineConfig(max_sequences=2), EngineConfig(cache_tokens=50)])
-def test_waiting_samples_start_when_a_slot_falls_free(policy, prompt, random_ids, config):
+@pytest.mark.parametrize(
+    ("config", "width"),
+    [
+        (EngineConfig(max_sequences=2), 2),
+        (EngineConfig(cache_tokens=15), 1),
+        (EngineConfig(cache_tokens=44), 2),
+        (EngineConfig(cache_tokens=64), 4),  # three prompts of 5 tokens, 4 sequences of 10
+    ],
+)
+def test_waiting_samples_start_when_a_slot_falls_free(policy, random_ids, config, width):
     requests = [GenerationRequest(tuple(random_ids(n, n)), (n, n + 1, n + 2)) for n in (3, 5, 4)]
     sampling = SamplingParams(10, stop_token_ids=tuple(range(30)))
     widths = []
@@ -112,7 +120,7 @@ def test_waiting_samples_start_when_a_slot_falls_free(policy, prompt, random_ids
 
     policy.decode = watched
     queued = EmbeddedEngine(policy, config).generate(requests, sampling)
-    assert max(widths) == (2 if config.cache_tokens is None else 50 // 15)
+    assert max(widths) == width
     policy.decode = decode
     together = EmbeddedEngine(policy).generate(requests, sampling)
     assert [[c.token_ids for c in g] for g in queued] == [[c.token_ids for c in g] for g in together]
@@ -148,7 +156,7 @@ def test_prompts_are_computed_in_portions(policy, random_ids, monkeypatch):
     policy.prefill = watched
     requests = [GenerationRequest(tuple(random_ids(n, n)), (1,)) for n in (6, 5, 12, 3, 3)]
     whole = EmbeddedEngine(policy).generate(requests, SamplingParams(3))
-    monkeypatch.setattr(embedded, "MAX_PREFILL_TOKENS", 11)
+    monkeypatch.setattr(batch, "MAX_PREFILL_TOKENS", 11)
     assert [
         [c.token_ids for c in g] for g in EmbeddedEngine(policy).generate(requests, SamplingParams(3))
     ] == [[c.token_ids for c in g] for g in whole]

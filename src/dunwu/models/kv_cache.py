@@ -1,15 +1,16 @@
-"""The keys and values of running sequences, in slots that are allocated once and never moved or grown.
+"""The keys and values of running sequences, in places that are allocated once and never moved or grown.
 
-A slot holds one sequence. `PrefillContext` computes prompts packed and stores them; `DecodeContext` appends
-one token to each of the slots 0 .. B-1 and attends to all that a slot holds. Which sequence lies in which
-slot is known to the caller (`rollout.embedded`), not here.
+A prompt's keys and values lie once, in a prompt place, for all the sequences that continue it; what a
+sequence has added itself lies in its slot. Which prompt and which sequence lies where is known to the caller
+(`rollout.embedded`), not here. `PrefillContext` fills prompt places; `decode_attention` appends to slots and
+reads both.
 
-Shape legend: S slots, B running sequences, T rows of a packed row, H query heads, K key heads, G = H / K, D
-head size of queries and keys, E of values, L positions.
+Shape legend: P prompt places, S slots, T rows of a packed row, H query heads, K key heads, D head size of
+queries and keys, E of values, L positions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,152 +21,116 @@ from dunwu.models.attention import LayerAttention
 from dunwu.models.packed_plan import PackedPlan
 
 
-class KvCache:
-    """Slots for `max_slots` sequences of at most `max_length` tokens. A layer's memory is taken when it first
-    stores.
-    """
+@dataclass(frozen=True)
+class CacheSize:
+    """How many prompts and running sequences a cache holds, and how long each may be, in tokens."""
 
-    def __init__(self, max_slots: int, max_length: int) -> None:
-        """Raises ValueError: a size below 1."""
-        if max_slots < 1 or max_length < 1:
-            raise ValueError(f"a cache of {max_slots} slots x {max_length} tokens; both must be at least 1")
-        self.max_slots = max_slots
-        self.max_length = max_length
-        self._keys: dict[int, Tensor] = {}
-        self._values: dict[int, Tensor] = {}
+    num_prompts: int
+    prompt_tokens: int
+    num_slots: int
+    slot_tokens: int
+
+
+@dataclass
+class LayerStore:
+    """One layer's keys and values."""
+
+    prompt_key_PKLD: Tensor
+    prompt_value_PKLE: Tensor
+    key_SKLD: Tensor
+    value_SKLE: Tensor
 
     @property
     def num_bytes(self) -> int:
-        """Bytes that the layers seen so far have taken."""
-        return sum(part.nbytes for part in (*self._keys.values(), *self._values.values()))
+        parts = (self.prompt_key_PKLD, self.prompt_value_PKLE, self.key_SKLD, self.value_SKLE)
+        return sum(part.nbytes for part in parts)
 
-    def keys(self, layer: int) -> Tensor:
-        """(S, K, L, D)"""
-        return self._keys[layer]
 
-    def values(self, layer: int) -> Tensor:
-        """(S, K, L, E)"""
-        return self._values[layer]
+class KvCache:
+    """Places for prompts and slots for sequences. A layer's memory is taken when it first stores a prompt."""
 
-    def store(
-        self, layer: int, slots_T: Tensor, positions_T: Tensor, key_TKD: Tensor, value_TKE: Tensor
+    def __init__(self, size: CacheSize) -> None:
+        """Raises ValueError: a size below 1."""
+        if min(size.num_prompts, size.prompt_tokens, size.num_slots, size.slot_tokens) < 1:
+            raise ValueError(f"a cache of {size}; each size must be at least 1")
+        self.size = size
+        self._layers: dict[int, LayerStore] = {}
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes that the layers seen so far have taken (on a CPU the system hands them out when they are
+        written).
+        """
+        return sum(store.num_bytes for store in self._layers.values())
+
+    def layer(self, index: int) -> LayerStore:
+        """The store of a layer that has stored a prompt."""
+        return self._layers[index]
+
+    def store_prompts(
+        self, index: int, places_T: Tensor, positions_T: Tensor, key_TKD: Tensor, value_TKE: Tensor
     ) -> None:
-        """Write one token's key and value per row at its slot and position."""
-        if layer not in self._keys:
-            self._allocate(layer, key_TKD, value_TKE)
-        self._keys[layer][slots_T, :, positions_T] = key_TKD
-        self._values[layer][slots_T, :, positions_T] = value_TKE
+        """Write one key and value per row at its prompt place and position.
+
+        Raises:
+            ModelError: there is no memory for a layer.
+        """
+        if index not in self._layers:
+            self._layers[index] = self._allocate(key_TKD, value_TKE)
+        store = self._layers[index]
+        store.prompt_key_PKLD[places_T, :, positions_T] = key_TKD
+        store.prompt_value_PKLE[places_T, :, positions_T] = value_TKE
 
     @torch.inference_mode()
-    def copy(self, sources: Sequence[int], targets: Sequence[int], length: int) -> None:
+    def copy_slots(self, sources: Sequence[int], targets: Sequence[int], length: int) -> None:
         """Give each target slot the first `length` positions of its source; no slot is both."""
-        for keys in self._keys.values():
-            keys[targets, :, :length] = keys[sources, :, :length]
-        for values in self._values.values():
-            values[targets, :, :length] = values[sources, :, :length]
+        for store in self._layers.values():
+            store.key_SKLD[targets, :, :length] = store.key_SKLD[sources, :, :length]
+            store.value_SKLE[targets, :, :length] = store.value_SKLE[sources, :, :length]
 
-    def _allocate(self, layer: int, key_TKD: Tensor, value_TKE: Tensor) -> None:
-        (_, heads, size), value_size = key_TKD.shape, value_TKE.shape[-1]
-        slots, length = self.max_slots, self.max_length
+    def _allocate(self, key_TKD: Tensor, value_TKE: Tensor) -> LayerStore:
+        size = self.size
+        heads = key_TKD.shape[1]
+        prompts, slots = (
+            (size.num_prompts, heads, size.prompt_tokens),
+            (size.num_slots, heads, size.slot_tokens),
+        )
         try:
-            self._keys[layer] = _zeros((slots, heads, length, size), like=key_TKD)
-            self._values[layer] = _zeros((slots, heads, length, value_size), like=value_TKE)
-        except (MemoryError, torch.OutOfMemoryError, RuntimeError) as error:
+            return LayerStore(
+                _zeros((*prompts, key_TKD.shape[-1]), like=key_TKD),
+                _zeros((*prompts, value_TKE.shape[-1]), like=value_TKE),
+                _zeros((*slots, key_TKD.shape[-1]), like=key_TKD),
+                _zeros((*slots, value_TKE.shape[-1]), like=value_TKE),
+            )
+        except (MemoryError, RuntimeError) as error:
             raise ModelError(
-                f"no memory for a KV cache of {slots} sequences x {length} tokens ({error}); lower the "
-                "engine's max_sequences or cache_tokens, or sampling.max_new_tokens"
+                f"no memory for a KV cache of {size} ({error}); lower the engine's max_sequences or cache_tokens, "
+                "or sampling.max_new_tokens"
             ) from error
 
 
 @dataclass
 class PrefillContext:
-    """Attention of packed prompts, each of whose keys and values goes to every slot that continues it."""
+    """Attention of packed prompts, whose keys and values go to their places."""
 
     plan: PackedPlan
     cache: KvCache
-    rows_T: Tensor
-    """Row of the packed prompts that store number t copies; one entry per prompt token and slot."""
-    slots_T: Tensor
+    places_T: Tensor
     positions_T: Tensor
 
     def attend(self, query_THD: Tensor, key_TKD: Tensor, value_TKE: Tensor, layer: LayerAttention) -> Tensor:
         """The attention output (T, H, E) of one layer; see `AttentionContext`."""
-        keys, values = key_TKD.index_select(0, self.rows_T), value_TKE.index_select(0, self.rows_T)
-        self.cache.store(layer.layer, self.slots_T, self.positions_T, keys, values)
+        self.cache.store_prompts(layer.layer, self.places_T, self.positions_T, key_TKD, value_TKE)
         return self.plan.attend(query_THD, key_TKD, value_TKE, layer)
-
-
-@dataclass
-class DecodeContext:
-    """Attention of one new token in each of the slots 0 .. B-1."""
-
-    cache: KvCache
-    positions_B: Tensor
-    """Of the new tokens."""
-    longest: int
-    """Positions in use by the longest of them, the new token included."""
-    _slots_B: Tensor = field(init=False, repr=False)
-    _biases: dict[int | None, Tensor] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        self._slots_B = torch.arange(self.positions_B.shape[0], device=self.positions_B.device)
-
-    def attend(self, query_BHD: Tensor, key_BKD: Tensor, value_BKE: Tensor, layer: LayerAttention) -> Tensor:
-        """The attention output (B, H, E) of one layer; see `AttentionContext`."""
-        self.cache.store(layer.layer, self._slots_B, self.positions_B, key_BKD, value_BKE)
-        num_sequences, num_heads, size = query_BHD.shape
-        num_key_heads = key_BKD.shape[1]
-        key_BKLD = self.cache.keys(layer.layer)[:num_sequences, :, : self.longest]
-        value_BKLE = self.cache.values(layer.layer)[:num_sequences, :, : self.longest]
-        query_BKGD = query_BHD.reshape(num_sequences, num_key_heads, num_heads // num_key_heads, size)
-        scores_BKGL = _scores(query_BKGD * layer.scale, key_BKLD)
-        if layer.softcap is not None:
-            scores_BKGL = (scores_BKGL / layer.softcap).tanh() * layer.softcap
-        scores_BKGL = scores_BKGL + self._bias(layer.sliding_window, scores_BKGL.dtype)
-        weights_BKGL = torch.softmax(scores_BKGL, dim=-1)
-        return torch.matmul(weights_BKGL, value_BKLE).reshape(num_sequences, num_heads, -1)
-
-    def _bias(self, window: int | None, dtype: torch.dtype) -> Tensor:
-        """(B, 1, 1, L): 0 where a sequence's new token looks, else -inf; made once per window and step."""
-        if window is not None and window >= self.longest:
-            window = None
-        if window not in self._biases:
-            indices_L = torch.arange(self.longest, device=self.positions_B.device)
-            hidden_BL = indices_L > self.positions_B[:, None]
-            if window is not None:
-                hidden_BL |= indices_L <= self.positions_B[:, None] - window
-            bias_BL = torch.zeros(hidden_BL.shape, dtype=dtype, device=hidden_BL.device)
-            self._biases[window] = bias_BL.masked_fill_(hidden_BL, float("-inf"))[:, None, None]
-        return self._biases[window]
-
-
-def prefill_stores(lengths: Sequence[int], slots: Sequence[Sequence[int]]) -> tuple[np.ndarray, ...]:
-    """Rows, slots and positions of what prompts laid end to end store, prompt p in each slot of slots[p]."""
-    rows, into, positions = [], [], []
-    start = 0
-    for length, targets in zip(lengths, slots, strict=True):
-        for slot in targets:
-            rows.append(np.arange(start, start + length))
-            into.append(np.full(length, slot))
-            positions.append(np.arange(length))
-        start += length
-    return np.concatenate(rows), np.concatenate(into), np.concatenate(positions)
 
 
 def _zeros(shape: tuple[int, ...], *, like: Tensor) -> Tensor:
     """Zeros of like's dtype and device; on the CPU of memory that the system hands out only when it is
     written.
+
+    Zeros, not rubbish: what lies behind a sequence is read with weight 0, and 0 * NaN would be NaN.
     """
     if like.device.type != "cpu":
         return torch.zeros(shape, dtype=like.dtype, device=like.device)
     num_bytes = int(np.prod(shape)) * like.element_size()
     return torch.from_numpy(np.zeros(num_bytes, dtype=np.uint8)).view(like.dtype).view(shape)
-
-
-def _scores(query_BKGD: Tensor, key_BKLD: Tensor) -> Tensor:
-    """query @ key^T (B, K, G, L). In 16 bit the product of the key matrix with the few queries is the quicker
-    one on a CPU.
-    """
-    if query_BKGD.dtype == torch.float32:
-        return torch.matmul(query_BKGD, key_BKLD.transpose(2, 3))
-    return torch.matmul(key_BKLD, query_BKGD.transpose(2, 3)).transpose(2, 3)

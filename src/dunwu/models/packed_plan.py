@@ -20,13 +20,15 @@ import torch
 from torch import Tensor
 
 from dunwu.models.attention import LayerAttention
-from dunwu.models.block_attention import causal_attention, masked_attention
+from dunwu.models.block_attention import bias_dtype, causal_attention
+from dunwu.models.pieces import MAX_BIAS_CELLS, Piece, attend_in_pieces, cut_pieces
 from dunwu.records import Segment
 
+MAX_PREFIX_RATIO = 0.25
+"""Longest prefix, in units of its segment, that is computed again in front of the segment."""
 MAX_PADDING_FRAC = 0.2
 MIN_BLOCK_ROWS = 512
 MAX_BLOCK_ROWS = 65536
-MAX_MASK_CELLS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class PackedPlan:
     device: torch.device
     _plain_blocks: BlockPlan | None = field(default=None, repr=False)
     _masked_blocks: BlockPlan | None = field(default=None, repr=False)
+    _kept: dict[tuple[int, int | None, torch.dtype], list[Piece]] = field(default_factory=dict, repr=False)
 
     def attend(self, query_THD: Tensor, key_TKD: Tensor, value_TKE: Tensor, layer: LayerAttention) -> Tensor:
         """The attention output (T, H, E) of one layer; see `AttentionContext`."""
@@ -78,10 +81,23 @@ class PackedPlan:
                 output = causal_attention(query_BHLD, key_BKLD, value_BKLE, scale=layer.scale)
             else:
                 query_BHQD = _gather(query_THD, block.query_rows_BQ)
-                output = _attend_in_pieces(query_BHQD, key_BKLD, value_BKLE, block.prefix_B, window, layer)
+                pieces = self._pieces(block, window, bias_dtype(query_THD))
+                output = attend_in_pieces(query_BHQD, key_BKLD, value_BKLE, pieces, layer)
             outputs.append(output.transpose(1, 2).flatten(0, 1))
         output_XHE = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
         return output_XHE.index_select(0, plan.output_T)
+
+    def _pieces(self, block: Block, window: int | None, dtype: torch.dtype) -> Iterable[Piece]:
+        """A block's pieces; kept for the other layers when there is but one."""
+        assert block.query_rows_BQ is not None
+        key = (id(block), window, dtype)
+        if key not in self._kept:
+            num_queries, num_keys = block.query_rows_BQ.shape[1], block.key_rows_BL.shape[1]
+            pieces = cut_pieces(block.prefix_B, num_queries, num_keys, window, dtype)
+            if len(block.prefix_B) * num_queries * num_keys > MAX_BIAS_CELLS:
+                return pieces
+            self._kept[key] = list(pieces)
+        return self._kept[key]
 
     def blocks(self, *, masked: bool) -> BlockPlan:
         """The blocks of layers without (or with) a window or softcap; worked out when first asked for."""
@@ -133,7 +149,11 @@ def _plan_blocks(
 
     A prompt whose rows are computed again in front of one of its completions needs no place of its own.
     """
-    plain = [s for s in segments if not only_own_queries and _prefix_length(s) <= 2 * (s.end - s.start)]
+    plain = [
+        s
+        for s in segments
+        if not only_own_queries and _prefix_length(s) <= MAX_PREFIX_RATIO * (s.end - s.start)
+    ]
     covered = {(s.prefix_start, s.prefix_end) for s in plain if _prefix_length(s)}
     plain = [s for s in plain if _prefix_length(s) or (s.start, s.end) not in covered]
     kept = set(plain)
@@ -211,45 +231,3 @@ def _gather(rows_TKD: Tensor, rows_BL: Tensor) -> Tensor:
     """(B, K, L, D): the rows of a block."""
     picked = rows_TKD.index_select(0, rows_BL.flatten())
     return picked.unflatten(0, rows_BL.shape).transpose(1, 2)
-
-
-def _attend_in_pieces(
-    query_BHQD: Tensor,
-    key_BKLD: Tensor,
-    value_BKLE: Tensor,
-    prefix_B: Tensor,
-    window: int | None,
-    layer: LayerAttention,
-) -> Tensor:
-    """Masked attention, so many sequences and queries at a time that the mask stays small; keys out of reach
-    of a sliding window are not touched.
-    """
-    num_sequences, num_queries, num_keys = query_BHQD.shape[0], query_BHQD.shape[2], key_BKLD.shape[2]
-    step = max(1, min(num_queries, MAX_MASK_CELLS // num_keys, max(window, 256) if window else num_queries))
-    batch = max(1, MAX_MASK_CELLS // (step * num_keys))
-    rows = []
-    for b in range(0, num_sequences, batch):
-        here = slice(b, b + batch)
-        prefix_B1 = prefix_B[here, None]
-        pieces = []
-        for q in range(0, num_queries, step):
-            index_BQ = prefix_B1 + torch.arange(q, min(q + step, num_queries), device=prefix_B.device)
-            index_BQ = index_BQ.clamp(max=num_keys - 1)
-            low = max(0, int(index_BQ.min()) - window + 1) if window else 0
-            high = int(index_BQ.max()) + 1
-            keys_L = torch.arange(low, high, device=prefix_B.device)
-            mask_BQL = keys_L <= index_BQ[..., None]
-            if window:
-                mask_BQL &= keys_L > index_BQ[..., None] - window
-            pieces.append(
-                masked_attention(
-                    query_BHQD[here, :, q : q + step],
-                    key_BKLD[here, :, low:high],
-                    value_BKLE[here, :, low:high],
-                    mask_BQL,
-                    scale=layer.scale,
-                    softcap=layer.softcap,
-                )
-            )
-        rows.append(torch.cat(pieces, dim=2))
-    return torch.cat(rows)

@@ -10,7 +10,7 @@ Shape legend: T rows of a packed row, N targets, B sequences, D hidden size, V v
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import torch
@@ -20,18 +20,19 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from dunwu.functional.logprobs import chunked_logprobs
 from dunwu.models.architecture import count_embeddings
 from dunwu.models.attention import AttentionContext
+from dunwu.models.decode_attention import DecodeContext, Running
 from dunwu.models.head import Head, find_head
-from dunwu.models.kv_cache import DecodeContext, KvCache, PrefillContext, prefill_stores
+from dunwu.models.kv_cache import CacheSize, KvCache, PrefillContext
 from dunwu.models.packed_plan import make_plan
 from dunwu.records import PackedBatch, Segment
 
 
 @dataclass(frozen=True)
-class PromptSlots:
-    """A prompt to prefill, and the cache slots that continue it."""
+class PlacedPrompt:
+    """A prompt to prefill, and its place in the cache."""
 
     token_ids: Sequence[int]
-    slots: Sequence[int]
+    place: int
 
 
 class Policy:
@@ -107,41 +108,42 @@ class Policy:
             softcap=head.softcap,
         )
 
-    def new_cache(self, max_slots: int, max_length: int) -> KvCache:
-        """An empty cache for `max_slots` sequences of at most `max_length` tokens, prompt included."""
-        return KvCache(max_slots, max_length)
+    def new_cache(self, size: CacheSize) -> KvCache:
+        """An empty cache for prompts and the sequences that continue them."""
+        return KvCache(size)
 
     @torch.inference_mode()
-    def prefill(self, prompts: Sequence[PromptSlots], cache: KvCache) -> Tensor:
-        """Run prompts once, packed, and store each one's keys and values in all of its slots.
+    def prefill(self, prompts: Sequence[PlacedPrompt], cache: KvCache) -> Tensor:
+        """Run prompts, packed, and store their keys and values in their places.
 
         Returns:
             The logits (len(prompts), V) that follow each prompt, float32.
         """
         lengths = [len(prompt.token_ids) for prompt in prompts]
-        ends = torch.tensor(lengths).cumsum(0)
-        segments = [Segment(int(end) - length, int(end)) for end, length in zip(ends, lengths, strict=True)]
+        ends = list(accumulate(lengths))
+        segments = [Segment(end - length, end) for end, length in zip(ends, lengths, strict=True)]
         token_ids_T = self._tensor(list(chain.from_iterable(prompt.token_ids for prompt in prompts)))
         position_ids_T = self._tensor(list(chain.from_iterable(range(length) for length in lengths)))
-        stores = prefill_stores(lengths, [prompt.slots for prompt in prompts])
-        rows_T, slots_T, positions_T = (torch.from_numpy(part).to(self.device) for part in stores)
-        plan = make_plan(segments, len(token_ids_T), self.device)
-        context = PrefillContext(plan, cache, rows_T, slots_T, positions_T)
-        hidden_TD = self._run(token_ids_T, position_ids_T, context)
-        return self.head.logits(hidden_TD.index_select(0, (ends - 1).to(self.device)))
+        places_T = self._tensor([prompt.place for prompt in prompts]).repeat_interleave(self._tensor(lengths))
+        plan = make_plan(segments, ends[-1], self.device)
+        hidden_TD = self._run(
+            token_ids_T, position_ids_T, PrefillContext(plan, cache, places_T, position_ids_T)
+        )
+        return self.head.logits(hidden_TD.index_select(0, self._tensor(ends) - 1))
 
     @torch.inference_mode()
-    def decode(self, token_ids_B: Tensor, positions_B: Tensor, longest: int, cache: KvCache) -> Tensor:
-        """Append one token to each of the slots 0 .. B-1.
+    def decode(self, token_ids_B: Tensor, own_B: Tensor, running: Running, cache: KvCache) -> Tensor:
+        """Append one token to each of the sequences in the slots 0 .. B-1.
 
         Args:
-            token_ids_B, positions_B: int64 on the policy's device; a position is the number of tokens before
-            it. longest: 1 + the greatest of the positions.
+            token_ids_B: int64, on the policy's device.
+            own_B: int64, how many tokens each sequence has added to its prompt before this one.
+            running: which prompt each sequence continues.
         Returns:
             The logits (B, V) that follow, float32.
         """
-        hidden_BD = self._run(token_ids_B, positions_B, DecodeContext(cache, positions_B, longest))
-        return self.head.logits(hidden_BD)
+        context = DecodeContext(cache, running, own_B, int(own_B.max()) + 1)
+        return self.head.logits(self._run(token_ids_B, running.prompt_lengths_B + own_B, context))
 
     def enable_gradient_checkpointing(self) -> None:
         """Recompute each layer in the backward pass instead of keeping its activations."""

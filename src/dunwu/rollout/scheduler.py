@@ -1,11 +1,12 @@
-"""Which sample runs in which slot of the KV cache. Knows no tensors, no tokens and no time.
+"""Which sample runs in which slot of the KV cache, and where its prompt lies. Knows no tensors, no tokens and
+no time.
 
 Running samples always fill the slots 0 .. n-1, so that a decode step reads plain slices. A prompt is computed
-once: the scheduler remembers whose prompt every slot begins with, and says where a later sample of the same
-request can take it from. Samples start in the order of their requests, so at most one request is ever partly
-started. Called by `rollout.embedded`.
+once and keeps its place until its last sample has ended. Samples start in the order of their requests, so at
+most one request is ever partly started. Called by `rollout.embedded`.
 """
 
+import heapq
 from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -21,13 +22,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Placement:
-    """A sample starts in a slot. Its prompt is copied from slot `prompt_from` (the slot itself: already
-    there), or must be computed (None).
-    """
+    """A sample starts in a slot, on the prompt in a prompt place, which must be computed if it is `new`."""
 
     slot: int
     sample: Sample
-    prompt_from: int | None
+    place: int
+    new: bool
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,25 @@ class Scheduler:
         if num_slots < 1:
             raise ValueError(f"num_slots is {num_slots}; it must be at least 1")
         self._num_slots = num_slots
+        self._unfinished = list(samples_per_request)
         self._waiting = deque(
-            Sample(request, index)
-            for request, count in enumerate(samples_per_request)
-            for index in range(count)
+            Sample(request, index) for request, count in enumerate(self._unfinished) for index in range(count)
         )
         self._running: list[Sample] = []
-        self._prompt_of_slot: dict[int, int] = {}
+        self._place_of_request: dict[int, int] = {}
+        self.num_places = min(num_slots, sum(count > 0 for count in self._unfinished))
+        """Prompt places that are ever needed at one time."""
+        self._free_places = list(range(self.num_places))
 
     @property
     def running(self) -> tuple[Sample, ...]:
         """The samples in the slots 0, 1, 2, ..."""
         return tuple(self._running)
+
+    @property
+    def places(self) -> list[int]:
+        """The prompt places of the samples in the slots 0, 1, 2, ..."""
+        return [self._place_of_request[sample.request] for sample in self._running]
 
     @property
     def num_running(self) -> int:
@@ -80,43 +87,43 @@ class Scheduler:
         return bool(self._waiting) and self._waiting[0].request == request
 
     def next_round(self, finished_slots: Collection[int] = ()) -> Round:
-        """Free the slots of finished samples, start waiting ones, and close the gaps that remain."""
+        """Free what finished samples held, start waiting ones, and close the gaps that remain."""
         gaps = sorted(set(finished_slots))
         assert not gaps or 0 <= gaps[0] <= gaps[-1] < len(self._running), f"{gaps} are not all running"
+        for slot in gaps:
+            self._release(self._running[slot].request)
         free = deque([*gaps, *range(len(self._running), self._num_slots)])
-        # when gaps will remain they must be the last ones, so that no new sample is moved
-        in_order = len(self._waiting) < len(gaps)
         placements = []
         while free and self._waiting:
-            sample = self._waiting.popleft()
-            slot = free.popleft() if in_order else self._choose(free, sample.request)
-            placements.append(self._place(sample, slot))
+            placements.append(self._place(self._waiting.popleft(), free.popleft()))
         gaps = [slot for slot in gaps if slot in free]
         return Round(tuple(placements), tuple(self._close(gaps)))
 
-    def _choose(self, free: deque[int], request: int) -> int:
-        """A free slot, at best one that begins with the request's prompt; takes it off `free`.
-
-        Slots beyond the running ones are taken in order, so that they never leave a gap.
-        """
-        for slot in free:
-            if slot < len(self._running) and self._prompt_of_slot.get(slot) == request:
-                free.remove(slot)
-                return slot
-        return free.popleft()
+    def _release(self, request: int) -> None:
+        """Note that a sample ended; its prompt's place is free after the last one."""
+        self._unfinished[request] -= 1
+        if not self._unfinished[request]:
+            heapq.heappush(self._free_places, self._place_of_request.pop(request))
 
     def _place(self, sample: Sample, slot: int) -> Placement:
-        holders = (s for s, request in self._prompt_of_slot.items() if request == sample.request)
-        source = slot if self._prompt_of_slot.get(slot) == sample.request else next(holders, None)
-        self._prompt_of_slot[slot] = sample.request
+        """Put a sample in a slot; the lowest free place goes to a prompt that has none, so that they stay
+        dense.
+        """
+        new = sample.request not in self._place_of_request
+        if new:
+            self._place_of_request[sample.request] = heapq.heappop(self._free_places)
         if slot == len(self._running):
             self._running.append(sample)
         else:
             self._running[slot] = sample
-        return Placement(slot, sample, source)
+        return Placement(slot, sample, self._place_of_request[sample.request], new)
 
     def _close(self, gaps: list[int]) -> Iterable[Move]:
-        """Move the last running samples into the gaps."""
+        """Move the last running samples into the gaps.
+
+        Gaps were filled from the first one on, so those that remain are the last, and no sample that was just
+        placed is moved.
+        """
         while gaps:
             last = len(self._running) - 1
             if gaps[-1] == last:
@@ -124,7 +131,5 @@ class Scheduler:
             else:
                 target = gaps.pop(0)
                 self._running[target] = self._running[last]
-                self._prompt_of_slot[target] = self._prompt_of_slot[last]
                 yield Move(last, target)
             self._running.pop()
-            self._prompt_of_slot.pop(last)
