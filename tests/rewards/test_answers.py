@@ -53,6 +53,7 @@ def test_last_complete_tag_wins(text: str, answer: str | None) -> None:
         (r"\boxed{5} then \boxed{6}", "6"),
         (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
         (r"\boxed{\{1,2\}}", r"\{1,2\}"),
+        (r"\boxed{\{1}", r"\{1"),
         (r"\boxed{\boxed{7}}", "7"),
         (r"\boxed {5}", "5"),
         (r"\boxed{5} \boxed{6", "5"),

@@ -236,12 +236,13 @@ def test_submit_blocks_while_too_many_wait(problem: MakeProblem, monkeypatch: py
     with Grader([AccuracyReward()], num_workers=1) as grader:
         item = (problem("5", "exact"), completion("5"))
         futures = [grader.submit(*item), grader.submit(*item)]
-        third = threading.Thread(target=lambda: futures.append(grader.submit(*item)))
+        third = threading.Thread(target=lambda: futures.append(grader.submit(*item)), daemon=True)
         third.start()
         third.join(0.3)
         assert third.is_alive()
         gate.set()
         third.join(20)
+        assert not third.is_alive()
         assert [future.result().total for future in futures] == [1.0] * 3
 
 

@@ -82,7 +82,7 @@ def test_endless_job_ends_at_its_processor_time_and_the_next_job_works(pool: Wor
 def test_waiting_for_a_process_is_not_grading_time() -> None:
     pool = WorkerPool(1)
     with ThreadPoolExecutor(8) as threads:
-        endless = threads.submit(pool.run, ENDLESS, 1.0)
+        endless = threads.submit(pool.run, ENDLESS, 0.8)
         time.sleep(0.2)
         quick = [threads.submit(pool.run, QUICK, 0.5) for _ in range(7)]
         assert all(job.result()["right"] for job in quick)  # each waited longer than its own limit
@@ -151,8 +151,9 @@ def test_a_forked_child_has_its_own_processes(pool: WorkerPool) -> None:
     child = os.fork()
     if child == 0:
         right = pool.run(QUICK, 5.0)["right"]
+        own = len(workers_of(os.getpid()))
         pool.close()
-        os._exit(0 if right is True else 1)
+        os._exit(0 if right is True and own == 1 else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert pool.run(QUICK, 5.0)["right"] is True
 
@@ -176,4 +177,4 @@ def test_no_process_outlives_a_parent_killed_with_9() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert wait_until(lambda: not any(worker.is_running() for worker in workers), 20)
+    assert wait_until(lambda: not any(worker.is_running() for worker in workers), 40)

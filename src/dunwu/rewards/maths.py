@@ -119,6 +119,4 @@ def _quick_verdict(given: str, wanted: str) -> bool | None:
         return quantities_equal(numbers[0], numbers[1])
     if word(wanted) is not None:
         return word(given) == word(wanted)
-    if word(given) is not None and numbers[1] is not None:
-        return False
     return None
