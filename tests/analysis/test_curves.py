@@ -51,6 +51,19 @@ def test_the_picture_shows_the_metrics(tmp_path: Path) -> None:
     assert short.read_bytes() != long.read_bytes()
 
 
+def test_a_bound_that_rounding_puts_on_the_wrong_side_is_drawn(tmp_path: Path) -> None:
+    make_run(tmp_path / "run", 2)
+    with RunFolder.open(tmp_path / "run", RECIPE) as run:
+        figures = {
+            "pass_at_1": 1.0,
+            "pass_at_1_interval": [0.9, 1.0 - 1e-16],
+            "cons_at_4": 0.5,
+            "cons_at_4_interval": [0.4, 0.6],
+        }
+        run.stage("r1_zero").write_evaluation("after", figures, [], step=2)
+    assert draw_curves(RunFolder.read(tmp_path / "run"), tmp_path / "x.png")
+
+
 def test_a_run_without_steps_is_an_error(tmp_path: Path) -> None:
     make_run(tmp_path / "run", 0)
     with pytest.raises(RunError, match="no finished step"):

@@ -106,6 +106,10 @@ def _held_out(axes: Any, stage: StageFolder) -> None:
             continue
         x = [record["step"] for record in records]
         y = [record[key] for record in records]
-        low = [value - record[f"{key}_interval"][0] for value, record in zip(y, records, strict=True)]
-        high = [record[f"{key}_interval"][1] - value for value, record in zip(y, records, strict=True)]
+        low = [
+            max(0.0, value - record[f"{key}_interval"][0]) for value, record in zip(y, records, strict=True)
+        ]
+        high = [
+            max(0.0, record[f"{key}_interval"][1] - value) for value, record in zip(y, records, strict=True)
+        ]
         axes.errorbar(x, y, yerr=[low, high], fmt="o", markersize=4, capsize=2, color=colour, label=label)
