@@ -146,15 +146,21 @@ def test_closed_pool_refuses_and_ends_what_is_at_work() -> None:
     assert wait_until(lambda: not mine.now(), 10)
 
 
-def test_a_forked_child_has_its_own_processes(pool: WorkerPool) -> None:
+def test_a_forked_child_has_its_own_processes_and_waits_for_none_of_the_parent(pool: WorkerPool) -> None:
     pool.run(QUICK, 5.0)
-    child = os.fork()
-    if child == 0:
-        right = pool.run(QUICK, 5.0)["right"]
-        own = len(workers_of(os.getpid()))
-        pool.close()
-        os._exit(0 if right is True and own == 1 else 1)
-    assert os.waitpid(child, 0)[1] == 0
+    with ThreadPoolExecutor(1) as threads:
+        endless = threads.submit(pool.run, ENDLESS, 1.0)  # holds the only slot while we fork
+        time.sleep(0.3)
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            right = pool.run(QUICK, 5.0)["right"]
+            own = len(workers_of(os.getpid()))
+            pool.close()
+            os._exit(0 if right is True and own == 1 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        with pytest.raises(JobTimeoutError):
+            endless.result()
     assert pool.run(QUICK, 5.0)["right"] is True
 
 
