@@ -83,7 +83,7 @@ def test_greedy_means_one_sample():
 )
 def test_where_the_answer_is_looked_for_follows_the_template(template, answer_from, expected):
     stage = build("world", template, answer_from)
-    assert (stage.template, stage.rewards[0].answer_from) == expected
+    assert (stage.template, *stage.rewards[0].answer_from) == expected
 
 
 def test_a_run_lends_its_own_settings(finished_run, recipe):

@@ -42,7 +42,14 @@ def test_variants_differ_where_their_papers_do():
         (lambda: WorldTask(kinds=()), "at least 1"),
         (lambda: WorldTask(languages=()), "at least 1"),
         (lambda: R1ZeroStage(task=WORLD, sampling=SamplingConfig(temperature=0)), "completions that differ"),
-        (lambda: R1ZeroStage(task=WORLD, rewards=[{"kind": "format"}] * 2), "names a kind twice"),
+        (
+            lambda: R1ZeroStage(task=WORLD, rewards=[{"kind": "format"}] * 2),
+            "two rewards are called 'format'",
+        ),
+        (
+            lambda: R1ZeroStage(task=WORLD, rewards=[{"kind": "format", "weight": 0}]),
+            "every reward has weight 0",
+        ),
         (lambda: R1ZeroStage(task=WORLD, rewards=[]), "rewards is empty"),
         (lambda: R1ZeroStage(task=WORLD, group_size=1), "greater than or equal to 2"),
         (lambda: R1ZeroStage(task=WORLD, num_steps=24), r"multiple of .* = 16"),

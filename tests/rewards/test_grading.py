@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from dunwu.config.reward import AccuracyReward, FormatReward
 from dunwu.errors import DataError
 from dunwu.records import Problem, RewardPart
-from dunwu.rewards import grading
+from dunwu.rewards import accuracy, grading
+from dunwu.rewards.accuracy import vote_key
 from dunwu.rewards.bounded import VerdictCache
-from dunwu.rewards.grading import Grader, vote_key, weighted_sum
+from dunwu.rewards.grading import Grader
 
 MakeProblem = Callable[..., Problem]
 
@@ -45,23 +46,6 @@ def test_weights() -> None:
         problem = Problem("p", "k", "q", "5", "numeric")
         assert grader.grade(problem, completion("5")).total == 2.25
         assert grader.grade(problem, completion("6")).total == 0.25
-
-
-@pytest.mark.parametrize(
-    ("parts", "total"),
-    [
-        ({"a": RewardPart(1.0), "b": RewardPart(0.5)}, 2.0 + 1.5),
-        ({"a": RewardPart(1.0), "b": RewardPart(None, "not_applicable")}, 2.0),
-        ({"a": RewardPart(1.0), "b": RewardPart(None, "error")}, None),
-        ({"a": RewardPart(None, "not_gradable"), "b": RewardPart(1.0)}, None),
-        ({"a": RewardPart(None, "not_applicable")}, None),
-        ({}, None),
-    ],
-)
-def test_a_part_that_is_missing_excludes_and_one_that_does_not_apply_is_left_out(
-    parts: dict[str, RewardPart], total: float | None
-) -> None:
-    assert weighted_sum(parts, {"a": 2.0, "b": 3.0}) == total
 
 
 @pytest.mark.parametrize(
@@ -101,7 +85,7 @@ def test_a_broken_grader_is_an_error_on_its_rollout_alone(
     def broken(answer: str, reference: str) -> bool:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(grading, "exact_match", broken)
+    monkeypatch.setattr(accuracy, "exact_match", broken)
     bad, good = grader.grade_all(
         [(problem("5", "exact"), completion("5"), "stop"), (problem("5", "numeric"), completion("5"), "stop")]
     )
@@ -232,7 +216,7 @@ def test_a_thousand_concurrent_calls_have_no_false_time_out(problem: MakeProblem
 def test_submit_blocks_while_too_many_wait(problem: MakeProblem, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
     monkeypatch.setattr(grading, "MAX_PENDING", 2)
-    monkeypatch.setattr(grading, "exact_match", lambda answer, reference: gate.wait(20))
+    monkeypatch.setattr(accuracy, "exact_match", lambda answer, reference: gate.wait(20))
     with Grader([AccuracyReward()], num_workers=1) as grader:
         item = (problem("5", "exact"), completion("5"))
         futures = [grader.submit(*item), grader.submit(*item)]
@@ -249,7 +233,7 @@ def test_submit_blocks_while_too_many_wait(problem: MakeProblem, monkeypatch: py
 def test_closing_cancels_what_waits_and_refuses_more(
     problem: MakeProblem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grading, "exact_match", lambda answer, reference: time.sleep(0.3) is None)
+    monkeypatch.setattr(accuracy, "exact_match", lambda answer, reference: time.sleep(0.3) is None)
     grader = Grader([AccuracyReward()], num_workers=1)
     first, second = [grader.submit(problem("5", "exact"), completion("5")) for _ in range(2)]
     time.sleep(0.1)

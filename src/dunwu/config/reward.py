@@ -1,32 +1,61 @@
 """The rewards of a stage: named parts with weights, summed (DeepSeek-R1 eq. 4: the same weight for each)."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat
+from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat
 
 from dunwu.config.base import ConfigModel
 
+AnswerForm = Literal["answer_tag", "boxed", "text"]
+AnswerForms = Annotated[
+    tuple[AnswerForm, ...],
+    Field(min_length=1),
+    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    PlainSerializer(lambda forms: forms[0] if len(forms) == 1 else list(forms)),
+]
 
-class AccuracyReward(ConfigModel):
+
+class RewardBase(ConfigModel):
+    """What every reward has: a name and a weight."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")] | None = None
+    """What the part is called in metrics and rollouts; left out: its kind. A kind may occur twice under two names."""
+    weight: float = 1.0
+    """Factor of the part's value in the total. 0: the part is computed and logged, and counts for nothing.
+    Below 0: a penalty."""
+
+    @property
+    def part_name(self) -> str:
+        """The name under which the part is logged."""
+        return self.name or str(self.kind)  # type: ignore[attr-defined]  # every reward type has a kind
+
+
+class AccuracyReward(RewardBase):
     """1 if the problem's own grader accepts the final answer, else 0."""
 
     kind: Literal["accuracy"] = "accuracy"
-    weight: PositiveFloat = 1.0
-    answer_from: Literal["answer_tag", "boxed", "text"] = "answer_tag"
+    answer_from: AnswerForms = ("answer_tag",)
     """Where the final answer is looked for: in <answer>, in the last \\boxed{}, or in the whole text after
-    any </think>."""
+    any </think>. Of several forms, in a list, the first that the completion has is taken."""
     timeout_seconds: PositiveFloat = 5.0
     """Time limit of one grading, counted from when it starts."""
 
 
-class FormatReward(ConfigModel):
+class FormatReward(RewardBase):
     """1 if the completion is one non-empty <think> block, then one <answer> block, nothing missing, doubled
     or stray."""
 
     kind: Literal["format"] = "format"
-    weight: PositiveFloat = 1.0
     think_opened_by_prompt: bool = False
     """The prompt already ends with <think>."""
 
 
 RewardConfig = Annotated[AccuracyReward | FormatReward, Field(discriminator="kind")]
+
+
+def repeated_names(rewards: Sequence[RewardBase]) -> list[str]:
+    """Return the part names that occur more than once."""
+    counts = Counter(reward.part_name for reward in rewards)
+    return [name for name, count in counts.items() if count > 1]

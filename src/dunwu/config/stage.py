@@ -6,7 +6,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from dunwu.config.algorithm import Grpo, KlConfig, Objective
 from dunwu.config.base import ConfigModel
-from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig
+from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, repeated_names
 from dunwu.config.task import R1ZeroTemplate, Task, Template
 from dunwu.config.training import (
     BatchConfig,
@@ -64,11 +64,12 @@ class RlConfig(ConfigModel):
             raise ValueError(
                 "sampling.temperature is 0; RL needs completions that differ: use a value above 0"
             )
-        kinds = [reward.kind for reward in self.rewards]
-        if len(set(kinds)) != len(kinds):
-            raise ValueError(f"rewards names a kind twice: {kinds}; give each kind once and use its weight")
-        if not kinds:
+        if not self.rewards:
             raise ValueError('rewards is empty; name at least one, for example [{kind = "accuracy"}]')
+        if repeated := repeated_names(self.rewards):
+            raise ValueError(f"two rewards are called {repeated[0]!r}; give each a `name` of its own")
+        if all(reward.weight == 0 for reward in self.rewards):
+            raise ValueError("every reward has weight 0, so there is nothing to learn; give one a weight")
         steps = self.steps_per_rollout * self.inner_epochs
         if self.num_steps % steps:
             raise ValueError(

@@ -35,6 +35,23 @@ def answer_region(text: str, *, think_opened_by_prompt: bool = False) -> str | N
     return region.partition(THINK_OPEN)[0]
 
 
+def reasoning_region(text: str, *, think_opened_by_prompt: bool = False) -> str | None:
+    """Return a completion's chain of thought, without its marks; None where nothing was thought.
+
+    That is what stands between the first `<think>` (the beginning, where the prompt opened it) and the last
+    `</think>`, or the end of the text where thinking was never closed.
+    """
+    if think_opened_by_prompt:
+        start = 0
+    else:
+        opened = text.find(THINK_OPEN)
+        start = 0 if opened < 0 else opened + len(THINK_OPEN)
+        if opened < 0 and THINK_CLOSE not in text:
+            return None
+    closed = text.rfind(THINK_CLOSE)
+    return text[start:] if closed < start else text[start:closed]
+
+
 def last_tagged(text: str) -> str | None:
     """Return what the last complete, innermost `<answer>...</answer>` holds, None without one."""
     found, start = None, -1

@@ -1,0 +1,105 @@
+"""The accuracy part: a problem's own grader judges the final answer. The one place where graders are matched.
+
+A grader is one function in a file of its own and one case in each of the three methods here. Called by
+`grading`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from dunwu.data.world.problems import score_operators
+from dunwu.records import Problem, RewardPart
+from dunwu.rewards.answers import AnswerSource
+from dunwu.rewards.bounded import MAX_ANSWER_CHARS, verdict
+from dunwu.rewards.exact import exact_match
+from dunwu.rewards.item import GradingItem
+from dunwu.rewards.maths import MathsGrader, canonical_answer, reference_text
+from dunwu.rewards.notation import normalise_text
+from dunwu.rewards.numeric import judge_numeric
+from dunwu.rewards.reasoning_gym import GymGrader
+from dunwu.rewards.worker_pool import JobLostError, WorkerPool
+
+_GRADERS = ("math", "numeric", "exact", "operators", "reasoning_gym")
+_WHERE: Mapping[AnswerSource, str] = {
+    "answer_tag": "<answer>...</answer>",
+    "boxed": "\\boxed{...}",
+    "text": "finished text",
+}
+
+
+class ProblemGraders:
+    """Every grader that a problem may name, those with processes of their own sharing one pool.
+
+    Args:
+        pool: where gradings that must be bounded run.
+        cpu_seconds: processor time of one grading.
+    """
+
+    def __init__(self, pool: WorkerPool, cpu_seconds: float) -> None:
+        self._maths = MathsGrader(pool, cpu_seconds)
+        self._gym = GymGrader(pool, cpu_seconds)
+
+    def judge(self, item: GradingItem, answer_from: Sequence[AnswerSource]) -> RewardPart:
+        """Return 1 if the problem's grader accepts the answer, 0 if not; "not_gradable" for a bad reference.
+
+        Args:
+            item: `answer` was looked for in the forms `answer_from`.
+        """
+        problem, answer, reference = item.problem, item.answer, item.problem.reference
+        if answer is None:
+            return verdict(False, _no_answer(answer_from))
+        if len(answer) > max(MAX_ANSWER_CHARS, 2 * len(reference)):
+            return verdict(
+                False, f"the answer has {len(answer)} characters; {MAX_ANSWER_CHARS} at most are graded"
+            )
+        match problem.grader:
+            case "math":
+                return self._maths.judge(answer, reference)
+            case "reasoning_gym":
+                return self._gym.judge(answer, problem)
+            case "numeric":
+                right = judge_numeric(answer, reference_text(reference))
+                if right is None:
+                    return RewardPart(None, "not_gradable", f"reference {reference!r} is not a number")
+                return verdict(right)
+            case "exact":
+                return verdict(exact_match(answer, reference))
+            case "operators":
+                return verdict(score_operators(answer, problem))
+        return RewardPart(None, "not_gradable", _unknown(problem))
+
+    def reference_fault(self, problem: Problem) -> str | None:
+        """Return why no answer to a problem can be judged; None if it can."""
+        reference = problem.reference
+        match problem.grader:
+            case "math":
+                try:
+                    return self._maths.reference_fault(reference)
+                except JobLostError as cause:
+                    return f"it could not be checked: {cause}"
+            case "reasoning_gym":
+                return self._gym.reference_fault(problem)
+            case "numeric":
+                is_number = judge_numeric("", reference_text(reference)) is not None
+                return None if is_number else f"{reference!r} is not a number"
+            case "exact":
+                return None if normalise_text(reference) else "it is empty"
+            case "operators":
+                return None if score_operators(reference, problem) else f"{reference!r} does not solve it"
+        return _unknown(problem)
+
+
+def vote_key(problem: Problem, answer: str) -> str:
+    """Return the form of an answer under which votes are counted."""
+    match problem.grader:
+        case "math" | "numeric":
+            return canonical_answer(answer)
+    return normalise_text(answer)
+
+
+def _no_answer(answer_from: Sequence[AnswerSource]) -> str:
+    forms = " or ".join(_WHERE[form] for form in answer_from)
+    return f"no {forms} after thinking has ended"
+
+
+def _unknown(problem: Problem) -> str:
+    return f"no grader is called {problem.grader!r}; there are {', '.join(_GRADERS)}"
