@@ -33,5 +33,9 @@ class DependencyError(DunwuError):
     """An optional package or system program is missing; the message names what to install."""
 
 
+class SandboxError(DunwuError):
+    """A sandbox stopped working while it was in use: its engine died, its service does not answer, or it was closed."""
+
+
 class DunwuWarning(UserWarning):
     """Something a user should know that does not stop the run."""
