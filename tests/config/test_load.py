@@ -79,7 +79,7 @@ def test_a_good_recipe_loads_by_path_or_string(write):
         ),
         (
             ('"r1_zero"', '"r1zero"'),
-            'stages.r1zero.kind = "r1zero"\n    is not known; did you mean `r1_zero`? Allowed: r1_zero',
+            'stages.r1zero\n    kind = "r1zero" is not known; did you mean `r1_zero`? Allowed: r1_zero, ',
         ),
         (("num_steps = 32", "num_steps = 0"), "line 6: stages.r1_zero.num_steps = 0\n    must be above 0"),
         (

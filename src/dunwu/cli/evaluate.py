@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dunwu.cli.errors import error_console, reports_errors
 from dunwu.cli.figures import share
-from dunwu.cli.generate import TemplateChoice
+from dunwu.cli.generate import TemplateChoice, template_of
 from dunwu.cli.libraries import quiet_libraries
 from dunwu.cli.model_source import ModelSource, find_model
 from dunwu.cli.run import Overrides
@@ -20,6 +20,8 @@ from dunwu.config.check import check_recipe
 from dunwu.config.dump import plain
 from dunwu.config.load import build_recipe
 from dunwu.config.recipe import Recipe
+from dunwu.config.sft import SftStage
+from dunwu.config.stage import RlConfig
 from dunwu.errors import ConfigError
 
 
@@ -83,22 +85,25 @@ def recipe_data(
     Args:
         given: keys of the evaluation and of its sampling that the user gave.
     """
-    if source.recipe is not None and source.stage is not None:
+    data: dict[str, Any] = {"name": "eval", "model": {"path": source.path}}
+    stage: dict[str, Any] = {"kind": "r1_zero", "sampling": {"max_new_tokens": 512}}
+    if source.recipe is not None:
         data = plain(source.recipe)
-        stage: dict[str, Any] = plain(source.stage)
         data["model"]["path"] = source.path
-    else:
-        data = {"name": "eval", "model": {"path": source.path}}
-        stage = {"kind": "r1_zero", "sampling": {"max_new_tokens": 512}}
+    has_task = isinstance(source.stage, RlConfig)
+    if isinstance(source.stage, RlConfig):
+        stage = plain(source.stage)
+    elif isinstance(source.stage, SftStage) and template is None:
+        template = template_of(source.stage)
     data["stages"] = [stage]
     evaluation = stage.setdefault("evaluation", {})
     if task is not None:
         stage["task"] = _task_data(task, given.get("num_problems"))
-    elif source.stage is None:
+    elif not has_task:
         raise ConfigError("--task is missing; for example --task world, or --task reasoning_gym:chain_sum")
     if template is not None:
         stage["template"] = _template_data(template)
-    if answer_from is not None or template is not None or source.stage is None:
+    if answer_from is not None or template is not None or not has_task:
         usual = "answer_tag" if template in (None, TemplateChoice.R1_ZERO) else "text"
         stage["rewards"] = [{"kind": "accuracy", "answer_from": answer_from or usual}, {"kind": "format"}]
     sampling = evaluation.get("sampling")
@@ -138,6 +143,7 @@ def _evaluate(recipe: Recipe, *, as_json: bool) -> None:
     from dunwu.runs.files import canonical_json
 
     stage = recipe.stages[0]
+    assert isinstance(stage, RlConfig), "recipe_data writes a stage with a task"
     with run_view(error_console(), plain=as_json) as view:
         from dunwu.evaluation.run import evaluate_model
 

@@ -14,6 +14,8 @@ from dunwu.cli.errors import error_console, reports_errors
 from dunwu.cli.libraries import quiet_libraries
 from dunwu.cli.model_source import ModelSource, find_model
 from dunwu.cli.thinking import STYLES, ThinkingSplitter, TokenStream
+from dunwu.config.sft import SftStage
+from dunwu.config.stage import RlConfig
 from dunwu.config.task import ChatTemplate, PlainTemplate, R1ZeroTemplate, Template
 from dunwu.config.training import ModelConfig, SamplingConfig
 from dunwu.errors import ConfigError
@@ -25,6 +27,13 @@ class TemplateChoice(StrEnum):
     R1_ZERO = "r1_zero"
     CHAT = "chat"
     NONE = "none"
+
+
+def template_of(stage: SftStage) -> TemplateChoice:
+    """Return how a fine-tuned model is asked: by the chat template that it was trained with, or, where that was R1-Zero's
+    form, by the template that is known by that name.
+    """
+    return TemplateChoice.R1_ZERO if isinstance(stage.template, R1ZeroTemplate) else TemplateChoice.CHAT
 
 
 @reports_errors
@@ -55,7 +64,8 @@ def generate(
     source = find_model(model)
     question = _question(prompt)
     settings = _sampling(
-        max_new_tokens=max_new_tokens or (source.stage.sampling.max_new_tokens if source.stage else 512),
+        max_new_tokens=max_new_tokens
+        or (source.stage.sampling.max_new_tokens if isinstance(source.stage, RlConfig) else 512),
         temperature=temperature,
         top_p=top_p,
         top_k=top_k,
@@ -142,8 +152,10 @@ def _stream(
 
 
 def _template(choice: TemplateChoice | None, source: ModelSource, *, has_chat: bool) -> Template:
-    if choice is None and source.stage is not None:
+    if choice is None and isinstance(source.stage, RlConfig):
         return source.stage.template
+    if choice is None and isinstance(source.stage, SftStage):
+        choice = template_of(source.stage)
     match choice or (TemplateChoice.CHAT if has_chat else TemplateChoice.R1_ZERO):
         case TemplateChoice.CHAT:
             return ChatTemplate()

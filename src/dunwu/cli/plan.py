@@ -17,7 +17,9 @@ from rich.text import Text
 from dunwu.cli.figures import size
 from dunwu.cli.model_source import local_folder
 from dunwu.config.recipe import Recipe
-from dunwu.config.stage import Stage
+from dunwu.config.sft import SftStage
+from dunwu.config.stage import R1ZeroStage, Stage
+from dunwu.config.training import BatchConfig
 
 PROMPT_TOKENS = 128
 """Assumed length of a prompt; the tokenizer is not loaded for a plan."""
@@ -47,8 +49,10 @@ class StagePlan:
         return (self.num_completions + evaluated) * self.max_new_tokens
 
 
-def plan_stage(stage: Stage) -> StagePlan:
-    """Count what a stage does. Prompts of refilling rounds, which depend on the rewards, are not counted."""
+def plan_stage(stage: R1ZeroStage) -> StagePlan:
+    """Count what a reinforcement-learning stage does. Prompts of refilling rounds, which depend on the rewards,
+    are not counted.
+    """
     num_rollouts = stage.num_steps // (stage.steps_per_rollout * stage.inner_epochs)
     prompts = stage.prompts_per_step * stage.steps_per_rollout
     evaluation = stage.evaluation
@@ -90,34 +94,65 @@ def memory_parts(
     Args:
         settings: the model's config.json.
     """
-    half = recipe.model.dtype == "bfloat16"
-    width = 2 if half else 4
+    match stage:
+        case SftStage():
+            # rows are filled up to the limit as far as the batch has tokens for it
+            return _training_parts(
+                recipe, stage.batch, stage.batch.micro_batch_tokens, settings, num_parameters
+            )
+        case R1ZeroStage():
+            in_forward = min(stage.batch.micro_batch_tokens, _step_tokens(stage))
+            parts = _training_parts(recipe, stage.batch, in_forward, settings, num_parameters)
+            width = _width(recipe)
+            parts["reference policy"] = width * num_parameters if stage.kl.coef > 0 else 0
+            parts["cache while sampling"] = _cache_values(stage, settings) * width
+            return parts
+
+
+def _width(recipe: Recipe) -> int:
+    """Bytes of a weight or an activation."""
+    return 2 if recipe.model.dtype == "bfloat16" else 4
+
+
+def _training_parts(
+    recipe: Recipe, batch: BatchConfig, in_forward: int, settings: dict[str, Any], num_parameters: int
+) -> dict[str, float]:
+    """Estimate what a forward and backward pass over `in_forward` tokens takes, and the optimizer."""
+    width = _width(recipe)
     hidden, layers = settings["hidden_size"], settings["num_hidden_layers"]
-    heads = settings["num_attention_heads"]
-    key_heads = settings.get("num_key_value_heads") or heads
-    head_size = settings.get("head_dim") or hidden // heads
+    heads, key_heads, head_size = _attention_sizes(settings)
     inner = settings.get("intermediate_size") or 4 * hidden
+    per_layer = 8 * hidden + 4 * inner + 3 * (heads + 2 * key_heads) * head_size
+    kept = hidden * layers + per_layer if batch.gradient_checkpointing else per_layer * layers
+    return {
+        "program": PROCESS_BYTES,
+        "weights and gradients": 2 * width * num_parameters,
+        "optimizer": (16 if width == 2 else 8) * num_parameters,
+        "activations while training": in_forward * kept * width,
+        "logits": 3 * 4 * batch.logprob_chunk_tokens * settings["vocab_size"],
+    }
+
+
+def _attention_sizes(settings: dict[str, Any]) -> tuple[int, int, int]:
+    """Return the numbers of query and key heads, and a head's size."""
+    heads = settings["num_attention_heads"]
+    head_size = settings.get("head_dim") or settings["hidden_size"] // heads
+    return heads, settings.get("num_key_value_heads") or heads, head_size
+
+
+def _cache_values(stage: R1ZeroStage, settings: dict[str, Any]) -> int:
+    """Count the numbers in the key-value cache."""
     plan = plan_stage(stage)
     longest = PROMPT_TOKENS + stage.sampling.max_new_tokens
     side_by_side = min(
         stage.engine.max_sequences, max(plan.completions_per_rollout, plan.completions_per_evaluation)
     )
     cached = min(side_by_side * longest, stage.engine.cache_tokens or side_by_side * longest)
-    in_forward = min(stage.batch.micro_batch_tokens, _step_tokens(stage))
-    per_layer = 8 * hidden + 4 * inner + 3 * (heads + 2 * key_heads) * head_size
-    kept = hidden * layers + per_layer if stage.batch.gradient_checkpointing else per_layer * layers
-    return {
-        "program": PROCESS_BYTES,
-        "weights and gradients": 2 * width * num_parameters,
-        "optimizer": (16 if half else 8) * num_parameters,
-        "reference policy": width * num_parameters if stage.kl.coef > 0 else 0,
-        "cache while sampling": 2 * cached * layers * key_heads * head_size * width,
-        "activations while training": in_forward * kept * width,
-        "logits": 3 * 4 * stage.batch.logprob_chunk_tokens * settings["vocab_size"],
-    }
+    _, key_heads, head_size = _attention_sizes(settings)
+    return int(2 * cached * settings["num_hidden_layers"] * key_heads * head_size)
 
 
-def _step_tokens(stage: Stage) -> int:
+def _step_tokens(stage: R1ZeroStage) -> int:
     """Count the tokens of one update at most; a prompt is computed once for a group that stays together."""
     completions = stage.prompts_per_step * stage.group_size
     prompts = stage.prompts_per_step if stage.split_rollout_by == "prompt" else completions
@@ -127,7 +162,7 @@ def _step_tokens(stage: Stage) -> int:
 def peak_bytes(parts: dict[str, float]) -> float:
     """Add up the parts of a peak; sampling and training do not hold their memory at the same time."""
     together = dict(parts)
-    sampling = together.pop("cache while sampling")
+    sampling = together.pop("cache while sampling", 0.0)
     training = together.pop("activations while training") + together.pop("logits")
     return sum(together.values()) + max(sampling, training)
 
@@ -136,12 +171,21 @@ def print_plan(console: Console, recipe: Recipe, folder: Path, *, continues: boo
     """Print what the recipe will do."""
     console.print(Text(f"\nplan: {'continue the' if continues else 'a new'} run in {folder}", style="bold"))
     for stage in recipe.stages:
-        plan = plan_stage(stage)
         grid = Table.grid(padding=(0, 2))
-        for what, amount in _rows(plan):
+        for what, amount in _sft_rows(stage) if isinstance(stage, SftStage) else _rows(plan_stage(stage)):
             grid.add_row(Text(f"  {what}"), Text(amount))
-        console.print(Text(f"stage {plan.name}"), grid)
+        console.print(Text(f"stage {stage.name}"), grid)
         _print_memory(console, recipe, stage)
+
+
+def _sft_rows(stage: SftStage) -> list[tuple[str, str]]:
+    limit = f", at most {stage.max_steps:,} steps" if stage.max_steps else ""
+    return [
+        ("epochs", f"{stage.num_epochs:,}{limit}"),
+        ("batch", f"{stage.batch_size:,} {stage.batch_unit} of at most {stage.max_tokens:,} tokens"),
+        ("trained on", ", ".join(stage.data.train)),
+        ("held out", ", ".join(stage.data.held_out or (f"at least {stage.data.num_held_out:,} of them",))),
+    ]
 
 
 def _rows(plan: StagePlan) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from dunwu.cli.errors import reports_errors
 from dunwu.cli.figures import FIGURES, sparkline
 from dunwu.cli.report import before_after
 from dunwu.cli.rollout_view import Only, group_panel, matches
+from dunwu.config.sft import SftStage
 from dunwu.errors import RunError
 from dunwu.records import RolloutGroup
 
@@ -115,7 +116,9 @@ def _print_overview(console: Console, folder: RunFolder, chosen: StageFolder) ->
     for stage, config in zip(folder.stages(), folder.recipe.stages, strict=True):
         done = len(stage.read_metrics())
         state = "finished" if stage.finished else "not begun" if not stage.path.is_dir() else "not finished"
-        console.print(Text(f"stage {stage.name}: {state}, {done} of {config.num_steps} steps"))
+        # how many steps an epoch has depends on the data, which are not read here
+        steps = f"{done} steps" if isinstance(config, SftStage) else f"{done} of {config.num_steps} steps"
+        console.print(Text(f"stage {stage.name}: {state}, {steps}"))
         if stage.name in summary:
             console.print(before_after(summary[stage.name]))
     metrics = chosen.read_metrics()

@@ -1,12 +1,14 @@
 """The base of every recipe model: frozen, unknown keys refused. Imports neither torch nor transformers."""
 
 from types import NoneType
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NONE = "none"
 """How a recipe file writes "switched off", since TOML has no null."""
+StageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""Names a stage's folder in the run folder."""
 
 
 class ConfigModel(BaseModel):

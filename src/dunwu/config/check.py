@@ -13,7 +13,8 @@ from typing import Any
 
 from dunwu.config.keys import nearest
 from dunwu.config.recipe import Recipe
-from dunwu.config.stage import Stage
+from dunwu.config.sft import SftChatTemplate, SftStage
+from dunwu.config.stage import RlConfig, Stage
 from dunwu.config.task import ChatTemplate, FileTask, ReasoningGymTask, Task
 from dunwu.config.training import EvaluationConfig, SamplingConfig
 from dunwu.errors import ConfigError
@@ -32,7 +33,7 @@ def check_recipe(recipe: Recipe) -> None:
     settings = model_settings(recipe.model.path)
     for stage in recipe.stages:
         problems = list(stage_problems(stage, settings))
-        if isinstance(stage.template, ChatTemplate):
+        if isinstance(stage.template, ChatTemplate) or _uses_own_chat_template(stage):
             problems += chat_template_problems(recipe.model.path)
         mistakes += [f"stages.{stage.name}.{problem}" for problem in problems]
     if mistakes:
@@ -88,8 +89,38 @@ def chat_template_problems(path: str) -> Iterator[str]:
         yield f'template.kind is "chat", and the model {path} has no chat template; use "r1_zero" or "plain"'
 
 
+def _uses_own_chat_template(stage: Stage) -> bool:
+    template = stage.template
+    return isinstance(template, SftChatTemplate) and template.file is None
+
+
 def stage_problems(stage: Stage, settings: dict[str, Any]) -> Iterator[str]:
     """Say what in a stage cannot work, each with its key below the stage."""
+    match stage:
+        case SftStage():
+            yield from sft_problems(stage)
+        case RlConfig():
+            yield from rl_problems(stage, settings)
+
+
+def sft_problems(stage: SftStage) -> Iterator[str]:
+    """Say which files of a fine-tuning stage are not there, and what in it cannot work."""
+    for key, names in (("train", stage.data.train), ("held_out", stage.data.held_out or ())):
+        for name in names:
+            yield from _file_problems(f"data.{key}", name)
+    file = stage.template.file if isinstance(stage.template, SftChatTemplate) else None
+    if file is not None and not Path(file).expanduser().is_file():
+        yield f"template.file: there is no file {file} (seen from {Path.cwd()})"
+    warmup = stage.optimizer.schedule.warmup_steps
+    if stage.max_steps is not None and warmup >= stage.max_steps:
+        yield (
+            f"optimizer.schedule.warmup_steps is {warmup}, and the stage has at most {stage.max_steps} steps: the "
+            f"learning rate would never reach its peak; use at most {stage.max_steps - 1}"
+        )
+
+
+def rl_problems(stage: RlConfig, settings: dict[str, Any]) -> Iterator[str]:
+    """Say what in a reinforcement-learning stage cannot work."""
     yield from task_problems(stage.task)
     yield from evaluation_problems(stage.evaluation, stage.sampling, stage.task)
     warmup = stage.optimizer.schedule.warmup_steps
@@ -110,7 +141,7 @@ def stage_problems(stage: Stage, settings: dict[str, Any]) -> Iterator[str]:
 
 
 def _length_problems(
-    key: str, sampling: SamplingConfig, stage: Stage, settings: dict[str, Any]
+    key: str, sampling: SamplingConfig, stage: RlConfig, settings: dict[str, Any]
 ) -> Iterator[str]:
     longest = sampling.max_new_tokens
     if stage.engine.cache_tokens is not None and stage.engine.cache_tokens <= longest:

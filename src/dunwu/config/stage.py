@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from dunwu.config.algorithm import Grpo, KlConfig, Objective
-from dunwu.config.base import ConfigModel
+from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, repeated_names
+from dunwu.config.sft import SftStage
 from dunwu.config.task import R1ZeroTemplate, Task, Template
 from dunwu.config.training import (
     BatchConfig,
@@ -17,9 +18,6 @@ from dunwu.config.training import (
     OptimizerConfig,
     SamplingConfig,
 )
-
-StageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-"""Names the stage's folder in the run folder."""
 
 
 class RlConfig(ConfigModel):
@@ -86,4 +84,4 @@ class R1ZeroStage(RlConfig):
     name: StageName = "r1_zero"
 
 
-Stage = R1ZeroStage
+Stage = Annotated[R1ZeroStage | SftStage, Field(discriminator="kind")]
