@@ -1,5 +1,6 @@
 """Grading processes: limits, replacement, and that none is left behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -57,6 +58,22 @@ class Mine:
         return [process for process in workers_of(os.getpid()) if process.pid not in self.before]
 
 
+def kill_each(mine: Mine, number: signal.Signals, count: int) -> None:
+    """Send a signal to the first `count` processes, each once it is at work."""
+    seen: set[int] = set()
+
+    def killed() -> bool:
+        for process in mine.now():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.pid not in seen and process.cpu_times().user > 0.2:
+                    time.sleep(0.2)
+                    process.send_signal(number)
+                    seen.add(process.pid)
+        return len(seen) >= count
+
+    wait_until(killed, 15)
+
+
 def test_one_process_serves_many_jobs_and_holds_no_torch() -> None:
     mine, pool = Mine(), WorkerPool(2)
     assert mine.now() == []  # none before it is needed
@@ -101,19 +118,32 @@ def test_a_job_without_processor_time_is_lost_not_wrong(
 
 
 @pytest.mark.parametrize(
-    ("number", "error"),
-    [(signal.SIGKILL, worker_pool.JobLostError), (signal.SIGSEGV, worker_pool.JobCrashError)],
+    ("number", "error", "num_retries"),
+    [(signal.SIGKILL, worker_pool.JobLostError, 1), (signal.SIGSEGV, worker_pool.JobCrashError, 0)],
 )
 def test_a_process_that_dies_at_work(
-    pool: WorkerPool, number: signal.Signals, error: type[Exception]
+    pool: WorkerPool, number: signal.Signals, error: type[Exception], num_retries: int
 ) -> None:
     mine = Mine()
     pool.run(QUICK, 5.0)
-    (process,) = mine.now()
-    threading.Timer(0.3, process.send_signal, [number]).start()
+    killer = threading.Thread(target=kill_each, args=(mine, number, 1 + num_retries))
+    killer.start()
     with pytest.raises(error):
         pool.run(ENDLESS, 30.0)
+    killer.join(20)
+    assert pool.num_retries == num_retries
     assert pool.run(QUICK, 5.0)["right"] is True
+
+
+def test_a_lost_job_is_tried_once_more_and_counted(pool: WorkerPool) -> None:
+    mine = Mine()
+    pool.run(QUICK, 5.0)
+    killer = threading.Thread(target=kill_each, args=(mine, signal.SIGKILL, 1))
+    killer.start()
+    with pytest.raises(JobTimeoutError):  # the second process is left alone, and reaches the limit
+        pool.run(ENDLESS, 1.0)
+    killer.join(20)
+    assert pool.num_retries == 1
 
 
 def test_a_process_that_dies_idle_is_replaced_unseen(pool: WorkerPool) -> None:

@@ -14,8 +14,12 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
+
+Run = Callable[[dict[str, Any]], dict[str, Any]]
+Prepare = Callable[[dict[str, Any]], None]
 
 MEMORY_LIMIT_BYTES = 3 << 30
 PARENT_CHECK_SECONDS = 2.0
@@ -82,6 +86,10 @@ def _set_limits() -> None:
         hard = resource.getrlimit(limit)[1]
         with contextlib.suppress(ValueError, OSError):  # macOS knows RLIMIT_AS and refuses it
             resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+
+
+def set_signals() -> None:
+    """Leave Ctrl-C to the parent, and let the clocks' signals end the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGALRM, signal.SIGPROF):
         signal.signal(number, signal.SIG_DFL)
@@ -92,9 +100,17 @@ def _set_clocks(cpu_seconds: float, wall_seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, wall_seconds)
 
 
-def serve(connection: Connection) -> None:
-    """Answer jobs until the socket closes or the parent is gone."""
-    parent, guard = os.getppid(), Guard()
+def serve(connection: Connection, run: Run, prepare: Prepare, guard: Guard | None = None) -> None:
+    """Answer jobs until the socket closes or the parent is gone.
+
+    A job that holds "announce" is answered twice: by an empty reply when its clocks start, then by its own.
+
+    Args:
+        run: does one job, within its time limits.
+        prepare: called with each job before its clocks start.
+        guard: armed while a job runs.
+    """
+    parent = os.getppid()
     while True:
         while not connection.poll(PARENT_CHECK_SECONDS):
             if os.getppid() != parent:
@@ -103,19 +119,28 @@ def serve(connection: Connection) -> None:
             job = json.loads(connection.recv_bytes())
         except (EOFError, OSError):
             return
-        with contextlib.suppress(ImportError, KeyError):  # run_job meets it again, and says so
-            importlib.import_module(_MODULES[job["kind"]])  # before the clocks start
-        guard.armed = True
+        prepare(job)
+        if job.get("announce"):
+            connection.send_bytes(b"{}")
+        if guard is not None:
+            guard.armed = True
         _set_clocks(job["cpu_seconds"], job["wall_seconds"])
-        reply = run_job(job)
+        reply = run(job)
         _set_clocks(0, 0)
-        guard.armed = False
+        if guard is not None:
+            guard.armed = False
         try:
             connection.send_bytes(json.dumps(reply).encode())
         except OSError:
             return
 
 
+def _import_grader(job: dict[str, Any]) -> None:
+    with contextlib.suppress(ImportError, KeyError):  # run_job meets it again, and says so
+        importlib.import_module(_MODULES[job["kind"]])
+
+
 if __name__ == "__main__":
+    set_signals()
     _set_limits()
-    serve(Connection(int(sys.argv[1])))
+    serve(Connection(int(sys.argv[1])), run_job, _import_grader, Guard())
