@@ -4,6 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from dunwu.config.output_form import OutputForm, SpecialTokenForm, ThinkForm
+from dunwu.config.stage import R1ZeroStage
 
 FORM: TypeAdapter[OutputForm] = TypeAdapter(OutputForm)
 
@@ -27,3 +28,12 @@ def test_kind_names_the_form() -> None:
 def test_tokens_that_cannot_be_told_apart_are_refused(tokens: dict[str, str], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         SpecialTokenForm(**tokens)
+
+
+@pytest.mark.parametrize("kind", ["think", "special_token"])
+def test_a_form_without_answer_tags_needs_another_place_for_the_answer(kind: str) -> None:
+    stage = {"task": {"kind": "world"}, "output_form": {"kind": kind}, "rewards": [{"kind": "accuracy"}]}
+    with pytest.raises(ValidationError, match=f'output_form.kind "{kind}" has none.*"boxed" or "text"'):
+        R1ZeroStage.model_validate(stage)
+    stage["rewards"] = [{"kind": "accuracy", "answer_from": "boxed"}]
+    assert R1ZeroStage.model_validate(stage).output_form.kind == kind

@@ -4,28 +4,9 @@ import time
 
 import pytest
 
-from dunwu.rewards.answers import answer_region, extract_answer, last_boxed, last_tagged
-
-
-@pytest.mark.parametrize(
-    ("text", "region"),
-    [
-        ("just text", "just text"),
-        ("<think>a</think>b", "b"),
-        ("a</think>b", "b"),
-        ("<think>a</think>b<think>c</think>d", "d"),
-        ("<think>a</think>b<think>c", "b"),
-        ("<think>a", None),
-        ("", ""),
-    ],
-)
-def test_region_is_what_follows_thinking(text: str, region: str | None) -> None:
-    assert answer_region(text) == region
-
-
-def test_region_of_a_prompt_that_opened_thinking_needs_its_end() -> None:
-    assert answer_region("<answer>5</answer>", think_opened_by_prompt=True) is None
-    assert answer_region("a</think>b", think_opened_by_prompt=True) == "b"
+from dunwu.config.output_form import ThinkAnswerForm
+from dunwu.rewards.answers import extract_answer, last_boxed, last_tagged
+from dunwu.rewards.output_form import split
 
 
 @pytest.mark.parametrize(
@@ -85,11 +66,12 @@ def test_last_complete_box_wins_with_nested_braces(text: str, answer: str | None
     ],
 )
 def test_answer_counts_only_after_thinking(text: str, source: str, answer: str | None) -> None:
-    assert extract_answer(text, source) == answer  # type: ignore[arg-type]
+    summary = split(text, ThinkAnswerForm()).summary
+    assert extract_answer(summary, source) == answer  # type: ignore[arg-type]
 
 
 def test_cut_text_has_no_final_answer_but_closed_marks_are_complete() -> None:
-    assert extract_answer("</think> 12", "text", finish_reason="length") is None
+    assert extract_answer(" 12", "text", finish_reason="length") is None
     assert extract_answer("<answer>12</answer> and", "answer_tag", finish_reason="length") == "12"
     assert extract_answer(r"\boxed{12} and", "boxed", finish_reason="length") == "12"
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dunwu.config.output_form import SpecialTokenForm, ThinkAnswerForm
 from dunwu.config.reward import AccuracyReward, FormatReward
 from dunwu.errors import DataError
 from dunwu.records import Problem, RewardPart
@@ -104,15 +105,16 @@ def test_answers_in_boxes_and_in_text(problem: MakeProblem) -> None:
         assert grader.grade(problem("New York", "exact"), "</think>\nNew York\n").total == 1.0
 
 
-def test_prompt_that_opened_thinking_is_known_from_the_format_reward_or_from_the_caller(
-    problem: MakeProblem,
-) -> None:
-    opened = FormatReward(think_opened_by_prompt=True)
-    with Grader([AccuracyReward(), opened]) as grader:
+def test_every_part_goes_by_the_output_form(problem: MakeProblem) -> None:
+    opened = ThinkAnswerForm(opened_by_prompt=True)
+    with Grader([AccuracyReward(), FormatReward()], output_form=opened) as grader:
         assert grader.grade(problem("5"), "t</think><answer>5</answer>").total == 2.0
         assert grader.grade(problem("5"), "<answer>5</answer>").total == 0.0
-    with Grader([AccuracyReward()], think_opened_by_prompt=True) as grader:
-        assert grader.grade(problem("5"), "<answer>5</answer>").total == 0.0
+    tokens = SpecialTokenForm(opening="[R]", separator="[S]")
+    with Grader([AccuracyReward(answer_from=("boxed",)), FormatReward()], output_form=tokens) as grader:
+        assert grader.grade(problem("5"), r"[R]so \boxed{4}[S]it is \boxed{5}").total == 2.0
+        assert grader.grade(problem("5"), r"[R]so \boxed{5}").total == 0.0
+        assert grader.grade(problem("5"), r"[R]so[S]it is \boxed{5}", "length").total == 1.0
 
 
 def test_check_gradable_lists_every_bad_reference_and_why(grader: Grader, problem: MakeProblem) -> None:

@@ -13,7 +13,9 @@ from dunwu.config.output_form import (
     ThinkAnswerForm,
     ThinkForm,
 )
-from dunwu.rewards.output_form import Split, all_marks, split
+from dunwu.errors import ConfigError
+from dunwu.records import Problem, Prompt
+from dunwu.rewards.output_form import Split, all_marks, require_opened, split
 
 TAGS = ThinkAnswerForm()
 OPENED_TAGS = ThinkAnswerForm(opened_by_prompt=True)
@@ -83,9 +85,9 @@ def test_split(form: OutputForm, text: str, reasoning: str | None, answer: str |
 def test_parts_never_hold_marks_and_never_share_text(form: OutputForm, pieces: list[str]) -> None:
     numbered = "".join(f"{piece}{i} " if piece[0] in "xy" else piece for i, piece in enumerate(pieces))
     parts = split(numbered, form)
-    for part in (parts.reasoning, parts.answer):
+    for part in (parts.reasoning, parts.summary):
         assert part is None or not any(mark in part for mark in all_marks(form)[:2])
-    words = [set(re.findall(r"[xy] \d+", part or "")) for part in (parts.reasoning, parts.answer)]
+    words = [set(re.findall(r"[xy] \d+", part or "")) for part in (parts.reasoning, parts.summary)]
     assert not words[0] & words[1]
 
 
@@ -108,4 +110,19 @@ def test_a_hundred_thousand_marks_are_cut_like_a_few(form: OutputForm) -> None:
     opening, closing = all_marks(form)[:2]
     text = f"{closing}x{opening}y" * 100_000
     few = f"{closing}x{opening}y" * 2
-    assert split(text, form).answer == split(few, form).answer
+    assert split(text, form).summary == split(few, form).summary
+
+
+def prompt(text: str) -> Prompt:
+    return Prompt(Problem("p", "sum", "2 + 3?", "5", "math"), text, (0,))
+
+
+def test_a_prompt_must_end_as_the_form_says() -> None:
+    require_opened([prompt("2 + 3?")], TAGS)
+    require_opened([prompt("2 + 3? <think>\n")], OPENED_THINK)
+    require_opened([prompt("<think>\n\n</think>\n\n")], THINK)
+    require_opened([prompt("2 + 3?§")], PlainForm())
+    with pytest.raises(ConfigError, match=r"opened_by_prompt is false.*<think>.*set it to true"):
+        require_opened([prompt("2 + 3?"), prompt("3 + 4?<think>\n")], THINK)
+    with pytest.raises(ConfigError, match=r"opened_by_prompt is true.*let the template end with §"):
+        require_opened([prompt("2 + 3?§"), prompt("2 + 3?")], OPENED_SAME)

@@ -152,6 +152,7 @@ def _evaluate(recipe: Recipe, *, as_json: bool) -> None:
             model=recipe.model,
             task=stage.task,
             template=stage.template,
+            output_form=stage.output_form,
             rewards=stage.rewards,
             evaluation=stage.evaluation,
             sampling=stage.evaluation.sampling or stage.sampling,

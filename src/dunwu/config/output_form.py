@@ -62,3 +62,6 @@ class PlainForm(ConfigModel):
 OutputForm = Annotated[
     ThinkAnswerForm | ThinkForm | SpecialTokenForm | PlainForm, Field(discriminator="kind")
 ]
+
+R1_ZERO_FORM = ThinkAnswerForm()
+"""What the paper's Table 1 asks for."""

@@ -44,12 +44,10 @@ class AccuracyReward(RewardBase):
 
 
 class FormatReward(RewardBase):
-    """1 if the completion is one non-empty <think> block, then one <answer> block, nothing missing, doubled
-    or stray."""
+    """1 if the completion is exactly what the stage's output form asks for, nothing missing, doubled, empty or
+    stray, else 0."""
 
     kind: Literal["format"] = "format"
-    think_opened_by_prompt: bool = False
-    """The prompt already ends with <think>."""
 
 
 RewardConfig = Annotated[AccuracyReward | FormatReward, Field(discriminator="kind")]

@@ -6,6 +6,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from dunwu.config.algorithm import Grpo, KlConfig, Objective
 from dunwu.config.base import ConfigModel, StageName
+from dunwu.config.output_form import R1_ZERO_FORM, OutputForm
 from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, repeated_names
 from dunwu.config.sft import SftStage
 from dunwu.config.task import R1ZeroTemplate, Task, Template
@@ -26,6 +27,8 @@ class RlConfig(ConfigModel):
 
     task: Task
     template: Template = R1ZeroTemplate()
+    output_form: OutputForm = R1_ZERO_FORM
+    """How completions mark thinking and answer; every reward goes by it."""
     rewards: tuple[RewardConfig, ...] = (AccuracyReward(), FormatReward())
 
     num_steps: PositiveInt = 10400
@@ -68,6 +71,9 @@ class RlConfig(ConfigModel):
             raise ValueError(f"two rewards are called {repeated[0]!r}; give each a `name` of its own")
         if all(reward.weight == 0 for reward in self.rewards):
             raise ValueError("every reward has weight 0, so there is nothing to learn; give one a weight")
+        for reward in self.rewards:
+            if isinstance(reward, AccuracyReward) and reward.answer_from == ("answer_tag",):
+                _require_answer_tag(self.output_form)
         steps = self.steps_per_rollout * self.inner_epochs
         if self.num_steps % steps:
             raise ValueError(
@@ -75,6 +81,14 @@ class RlConfig(ConfigModel):
                 f"{steps}"
             )
         return self
+
+
+def _require_answer_tag(form: OutputForm) -> None:
+    if form.kind in ("think", "special_token"):
+        raise ValueError(
+            f'the accuracy reward looks for the answer in <answer>, and output_form.kind "{form.kind}" has none; set its '
+            'answer_from to "boxed" or "text"'
+        )
 
 
 class R1ZeroStage(RlConfig):

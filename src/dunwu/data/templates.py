@@ -80,7 +80,7 @@ def _chat_prompt(template: ChatTemplate, problem: Problem, tokenizer: Any) -> Pr
     if text.rstrip().endswith("<think>") and template.prefill.lstrip().startswith("<think>"):
         raise ConfigError(
             "the model's chat template already ends with <think>; leave template.prefill empty and set "
-            "think_opened_by_prompt in the format reward"
+            "opened_by_prompt in the stage's output_form"
         )
     text += template.prefill
     return Prompt(problem, text, _tokenise(text, tokenizer))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from dunwu.config.output_form import OutputForm
 from dunwu.config.reward import RewardConfig
 from dunwu.config.task import Task, Template
 from dunwu.config.training import EvaluationConfig, ModelConfig, SamplingConfig
@@ -20,6 +21,7 @@ from dunwu.functional.reflection import checks_itself
 from dunwu.models.loading import load_policy
 from dunwu.records import Prompt, Rollout, RolloutGroup, SamplingParams
 from dunwu.rewards.grading import Grader
+from dunwu.rewards.output_form import all_marks, require_opened
 from dunwu.rollout.collection import Collector, policy_decoder, sampling_params
 from dunwu.rollout.embedded import EmbeddedEngine
 from dunwu.runs.progress import Progress
@@ -73,6 +75,7 @@ def evaluate_model(
     task: Task,
     *,
     template: Template,
+    output_form: OutputForm,
     rewards: Sequence[RewardConfig],
     evaluation: EvaluationConfig,
     sampling: SamplingConfig,
@@ -84,6 +87,7 @@ def evaluate_model(
     Raises:
         DataError: too few held-out problems, or references that cannot be graded.
         ModelError: the model cannot be loaded.
+        ConfigError: the prompts do not end as the output form says.
     """
     held_out = load_problems(task, seed).held_out[: evaluation.num_problems]
     if len(held_out) < evaluation.num_problems:
@@ -91,14 +95,16 @@ def evaluate_model(
             f"num_problems is {evaluation.num_problems}, but the task has {len(held_out)} held-out problems; ask for "
             "fewer, or give the task more"
         )
-    with Grader(rewards) as grader:
+    with Grader(rewards, output_form=output_form) as grader:
         grader.require_gradable(held_out)
         policy = load_policy(model)
+        prompts = [render(template, problem, policy.tokenizer) for problem in held_out]
+        require_opened(prompts, output_form)
         engine = EmbeddedEngine(policy)
         try:
             return evaluate(
-                Collector(engine, policy_decoder(policy), grader),
-                [render(template, problem, policy.tokenizer) for problem in held_out],
+                Collector(engine, policy_decoder(policy, all_marks(output_form)), grader),
+                prompts,
                 num_samples=evaluation.samples_per_problem,
                 sampling=sampling_params(sampling, policy),
                 run_seed=seed,

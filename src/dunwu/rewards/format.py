@@ -1,63 +1,111 @@
-"""The format reward: is the completion one think block followed by one answer block, and nothing else?
+"""The format reward: is the completion exactly what its output form asks for, nothing missing, doubled, empty or stray?
 
-Works on the completion's text alone. The text must be decoded without special tokens: an end-of-sequence
-marker such as `<|endoftext|>` that is left in it counts as stray text and makes the format wrong.
+Works on the completion's text alone. The text must be decoded without special tokens other than the form's own marks: an
+end-of-sequence marker such as `<|endoftext|>` that is left in it counts as stray text and makes the format wrong.
 """
 
-from dunwu.records import RewardPart
-from dunwu.rewards.answers import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+from collections import Counter
+from dataclasses import dataclass
+
+from dunwu.config.output_form import OutputForm, PlainForm, SpecialTokenForm, ThinkAnswerForm, ThinkForm
+from dunwu.records import FinishReason, RewardPart
+from dunwu.rewards.answers import last_boxed
+from dunwu.rewards.item import GradingItem
+from dunwu.rewards.output_form import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, opened_by_prompt
 
 
-def format_fault(text: str, *, think_opened_by_prompt: bool = False) -> str | None:
+@dataclass(frozen=True)
+class _Piece:
+    """What stands between two marks: text that must be there, or white space at most."""
+
+    name: str
+    must_hold_text: bool
+
+
+def format_fault(text: str, form: OutputForm, finish_reason: FinishReason = "stop") -> str | None:
     """Return what is wrong with a completion's format, None if nothing is.
 
-    Right is: `<think>` something `</think>` `<answer>` something `</answer>`, each tag once, "something" more
-    than white space, and nothing but white space before, between and after the two blocks.
+    Right is: every mark of the form as often as the form has it, in its order; text where the form has text; nothing but
+    white space elsewhere. A form without a closing mark needs a completion that ended by itself.
 
     Args:
-        text: the completion, decoded without special tokens.
-        think_opened_by_prompt: the prompt ended with `<think>`; the completion must then not open it again.
-    Source: DeepSeek-R1, section 2.2.2 and Table 1.
-    Departures: the paper asks for the think tags; that nothing may be missing, doubled, empty or stray is
-        ours.
+        text: the completion, decoded without special tokens other than the form's marks.
+        form: where it says that the prompt opened thinking, the completion must not open it again.
+        finish_reason: of the completion.
+    Source: DeepSeek-R1 v1, section 2.2.2 and Table 1 (tags), section 2.3.1 (special tokens).
+    Departures: the paper asks for the marks; that nothing may be missing, doubled, empty, stray or cut is ours.
     """
-    tags = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
-    if think_opened_by_prompt:
-        if THINK_OPEN in text:
-            return f"{THINK_OPEN} is opened by the prompt and again by the completion"
-        text = THINK_OPEN + text
-    for tag in tags:
-        count = text.count(tag)
-        if count != 1:
-            return f"{tag} is missing" if count == 0 else f"{tag} occurs {count} times"
-    in_order = tuple(sorted(tags, key=text.index))
-    if in_order != tags:
-        return f"the tags come in the order {' '.join(in_order)}"
-
-    before, thought, between, answer, after = _split_at(text, tags)
-    for piece, place in (
-        (before, f"before {THINK_OPEN}"),
-        (between, f"between {THINK_CLOSE} and {ANSWER_OPEN}"),
-        (after, f"after {ANSWER_CLOSE}"),
-    ):
-        if piece.strip():
-            return f"text {place}"
-    if not thought.strip():
-        return "the think block is empty"
-    if not answer.strip():
-        return "the answer block is empty"
+    marks, pieces = _layout(form)
+    if opened_by_prompt(form):
+        if marks[0] not in marks[1:] and marks[0] in text:
+            return f"{marks[0]} is opened by the prompt and again by the completion"
+        marks, pieces = marks[1:], pieces[1:]
+    fault = _marks_fault(text, marks) or _pieces_fault(_split_at(text, marks), pieces)
+    if fault is not None:
+        return fault
+    if pieces[-1].must_hold_text and finish_reason == "length":
+        return f"{pieces[-1].name} was cut at the token limit"
+    if isinstance(form, ThinkForm) and form.boxed:
+        boxed = last_boxed(text.rpartition(THINK_CLOSE)[2])
+        if boxed is None or not boxed.strip():
+            return f"no \\boxed{{...}} that holds something after {THINK_CLOSE}"
     return None
 
 
-def format_part(text: str, *, think_opened_by_prompt: bool = False) -> RewardPart:
+def format_part(item: GradingItem, form: OutputForm) -> RewardPart:
     """Return 1 for a right format and 0 for a wrong one, the detail naming what is wrong."""
-    fault = format_fault(text, think_opened_by_prompt=think_opened_by_prompt)
+    fault = format_fault(item.text, form, item.finish_reason)
     return RewardPart(1.0) if fault is None else RewardPart(0.0, detail=fault)
 
 
-def _split_at(text: str, tags: tuple[str, ...]) -> list[str]:
+def _layout(form: OutputForm) -> tuple[tuple[str, ...], tuple[_Piece, ...]]:
+    """Return a form's n marks and the n + 1 pieces around them."""
+    match form:
+        case ThinkAnswerForm():
+            marks: tuple[str, ...] = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+            return marks, (
+                _Piece(f"before {THINK_OPEN}", False),
+                _Piece("the think block", True),
+                _Piece(f"between {THINK_CLOSE} and {ANSWER_OPEN}", False),
+                _Piece("the answer block", True),
+                _Piece(f"after {ANSWER_CLOSE}", False),
+            )
+        case ThinkForm():
+            names = (f"before {THINK_OPEN}", "the think block", f"the answer after {THINK_CLOSE}")
+            marks = (THINK_OPEN, THINK_CLOSE)
+        case SpecialTokenForm(opening=opening, separator=separator):
+            names = (f"before the opening {opening}", "the reasoning process", "the summary")
+            marks = (opening, separator)
+        case PlainForm():
+            return (), (_Piece("the completion", True),)
+    before, thought, summary = names
+    return marks, (_Piece(before, False), _Piece(thought, True), _Piece(summary, True))
+
+
+def _marks_fault(text: str, marks: tuple[str, ...]) -> str | None:
+    for mark, wanted in Counter(marks).items():
+        count = text.count(mark)
+        if count == 0:
+            return f"{mark} is missing"
+        if count != wanted:
+            return f"{mark} occurs {count} times" + (f", not {wanted}" if wanted > 1 else "")
+    in_order = tuple(sorted(marks, key=text.index))
+    return None if in_order == marks else f"the marks come in the order {' '.join(in_order)}"
+
+
+def _pieces_fault(texts: list[str], pieces: tuple[_Piece, ...]) -> str | None:
+    for text, piece in zip(texts, pieces, strict=True):
+        if text.strip() and not piece.must_hold_text:
+            return f"text {piece.name}"
+    for text, piece in zip(texts, pieces, strict=True):
+        if piece.must_hold_text and not text.strip():
+            return f"{piece.name} is empty"
+    return None
+
+
+def _split_at(text: str, marks: tuple[str, ...]) -> list[str]:
     pieces = []
-    for tag in tags:
-        piece, _, text = text.partition(tag)
+    for mark in marks:
+        piece, _, text = text.partition(mark)
         pieces.append(piece)
     return [*pieces, text]

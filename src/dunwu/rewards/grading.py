@@ -12,15 +12,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from types import TracebackType
 
+from dunwu.config.output_form import R1_ZERO_FORM, OutputForm
 from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, repeated_names
 from dunwu.errors import ConfigError, DataError
 from dunwu.records import FinishReason, Problem, Reward, RewardPart
 from dunwu.rewards.accuracy import ProblemGraders, vote_key
-from dunwu.rewards.answers import AnswerSource, extract_answer, reasoning_region
+from dunwu.rewards.answers import AnswerSource, extract_answer
 from dunwu.rewards.combination import weighted_sum
 from dunwu.rewards.format import format_part
 from dunwu.rewards.item import GradingItem
 from dunwu.rewards.notation import final_statement
+from dunwu.rewards.output_form import split
 from dunwu.rewards.worker_pool import WorkerPool
 
 MAX_PENDING = 4096
@@ -40,8 +42,7 @@ class Grader:
 
     Args:
         rewards: the parts, each under a name of its own.
-        think_opened_by_prompt: whether prompts end with `<think>`. None: what the format reward says, else
-            no.
+        output_form: how completions mark thinking and answer; every part goes by the same.
         num_workers: grading processes; started only when a grading needs one. None: one per processor, at
             most 4.
     Raises:
@@ -52,7 +53,7 @@ class Grader:
         self,
         rewards: Sequence[RewardConfig],
         *,
-        think_opened_by_prompt: bool | None = None,
+        output_form: OutputForm = R1_ZERO_FORM,
         num_workers: int | None = None,
     ) -> None:
         self._rewards = tuple(rewards)
@@ -60,12 +61,9 @@ class Grader:
         if repeated := repeated_names(rewards):
             raise ConfigError(f"two rewards are called {repeated[0]!r}; give each a `name` of its own")
         accuracy = next((reward for reward in rewards if isinstance(reward, AccuracyReward)), None)
-        formatting = next((reward for reward in rewards if isinstance(reward, FormatReward)), None)
         self._checks_answers = accuracy is not None
         self._answer_from: tuple[AnswerSource, ...] = (accuracy or AccuracyReward()).answer_from
-        if think_opened_by_prompt is None:
-            think_opened_by_prompt = formatting is not None and formatting.think_opened_by_prompt
-        self._think_opened = think_opened_by_prompt
+        self._form = output_form
         num_workers = num_workers or min(4, _num_processors())
         self._pool = WorkerPool(num_workers)
         self._problems = ProblemGraders(self._pool, (accuracy or AccuracyReward()).timeout_seconds)
@@ -108,12 +106,14 @@ class Grader:
             are not applicable are left out of it; it is None if a part is an error or not gradable, or if
             none applies.
         """
+        thinking = split(text, self._form)
         item = GradingItem(
             problem,
             text,
             finish_reason,
             num_tokens,
-            reasoning=reasoning_region(text, think_opened_by_prompt=self._think_opened),
+            reasoning=thinking.reasoning,
+            summary=thinking.summary,
             prompt_text=prompt_text,
         )
         item = replace(item, answer=self._answer(item, self._answer_from))
@@ -193,7 +193,7 @@ class Grader:
                         item = replace(item, answer=self._answer(item, reward.answer_from))
                     return self._problems.judge(item, reward.answer_from)
                 case FormatReward():
-                    return format_part(item.text, think_opened_by_prompt=self._think_opened)
+                    return format_part(item, self._form)
         except Exception as error:  # the reward door: a grader that fails is data, not a crash
             return RewardPart(None, "error", f"{type(error).__name__}: {error}")
         raise AssertionError(reward)
@@ -201,12 +201,7 @@ class Grader:
     def _answer(self, item: GradingItem, answer_from: Sequence[AnswerSource]) -> str | None:
         """Return the final answer in the first of the forms that the completion has."""
         for form in answer_from:
-            answer = extract_answer(
-                item.text,
-                form,
-                finish_reason=item.finish_reason,
-                think_opened_by_prompt=self._think_opened,
-            )
+            answer = extract_answer(item.summary, form, finish_reason=item.finish_reason)
             if answer is not None and form == "text" and item.problem.grader in ("math", "numeric"):
                 answer = final_statement(answer).strip() or None
             if answer is not None:

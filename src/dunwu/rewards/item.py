@@ -20,6 +20,7 @@ class GradingItem:
         answer: the final answer as the policy wrote it, None if there is none.
         reasoning: the chain of thought without its marks, None if the completion has none. Thinking that was
             never closed counts as chain of thought.
+        summary: what follows the thinking, None while it is still open (`output_form.Split`).
         prompt_text: the text that the policy continued, the template included; "" where it is not known.
     """
 
@@ -29,4 +30,5 @@ class GradingItem:
     num_tokens: int | None = None
     answer: str | None = None
     reasoning: str | None = None
+    summary: str | None = None
     prompt_text: str = ""

@@ -5,11 +5,13 @@ nothing (`format` does). Linear in the text, whatever it holds: it runs in the t
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from dunwu.config.output_form import OutputForm, PlainForm, SpecialTokenForm, ThinkAnswerForm, ThinkForm
+from dunwu.errors import ConfigError
+from dunwu.records import Prompt
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
@@ -23,12 +25,12 @@ class Split:
 
     Args:
         reasoning: the chain of thought, one that was never closed included; None where nothing was thought.
-        answer: what follows the thinking, and the whole text where nothing was thought (in R1's words the summary); a
-            final answer may stand only here. None while thinking is still open.
+        summary: what follows the thinking, and the whole text where nothing was thought; a final answer may stand only
+            here. None while thinking is still open.
     """
 
     reasoning: str | None
-    answer: str | None
+    summary: str | None
 
 
 def thinking_marks(form: OutputForm) -> tuple[str, str] | None:
@@ -49,13 +51,37 @@ def all_marks(form: OutputForm) -> tuple[str, ...]:
     return (*(thinking_marks(form) or ()), *answer)
 
 
+def opened_by_prompt(form: OutputForm) -> bool:
+    """Whether the prompt already ends with the mark that opens thinking."""
+    return not isinstance(form, PlainForm) and form.opened_by_prompt
+
+
+def require_opened(prompts: Iterable[Prompt], form: OutputForm) -> None:
+    """Refuse prompts that do not end as the output form says.
+
+    Raises:
+        ConfigError: a prompt ends with the opening mark and the form says it does not, or the other way round; every
+            completion's thinking would be looked for in the wrong place.
+    """
+    marks = thinking_marks(form)
+    if marks is None:
+        return
+    says, opening = opened_by_prompt(form), marks[0]
+    for prompt in prompts:
+        if prompt.text.rstrip().endswith(opening) != says:
+            raise ConfigError(
+                f"output_form.opened_by_prompt is {str(says).lower()}, but the prompt ends with {prompt.text[-40:]!r}; "
+                + (f"let the template end with {opening}, or set it to false" if says else "set it to true")
+            )
+
+
 def split(text: str, form: OutputForm) -> Split:
-    """Cut a completion into chain of thought and answer.
+    """Cut a completion into chain of thought and summary.
 
     A piece of text between two marks is thinking if an opening mark precedes it or a closing mark follows it; several such
-    pieces are joined by a line break. The answer is the piece after the last closing mark, so it ends where thinking is
+    pieces are joined by a line break. The summary is the piece after the last closing mark, so it ends where thinking is
     opened again. Where opening and closing mark are the same, they alternate. Text before the first opening mark is
-    neither, and so is thinking that is opened again after the answer and never closed.
+    neither, and so is thinking that is opened again after the summary and never closed.
 
     Args:
         text: the completion, decoded so that its marks are kept.
@@ -67,8 +93,7 @@ def split(text: str, form: OutputForm) -> Split:
         return Split(text, text)
     pieces, edges = _cut(text, form)
     if "close" not in edges:
-        is_open = form.opened_by_prompt or bool(edges)
-        if not is_open:
+        if not (form.opened_by_prompt or edges):
             return Split(None, text)
         return Split("\n".join(pieces if form.opened_by_prompt else pieces[1:]), None)
     last_close = len(edges) - 1 - edges[::-1].index("close")

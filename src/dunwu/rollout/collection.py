@@ -32,11 +32,20 @@ class GradingService(Protocol):
     def submit(self, problem: Problem, text: str, finish_reason: FinishReason) -> Future[Reward]: ...
 
 
-def policy_decoder(policy: Policy) -> Callable[[Sequence[int]], str]:
-    """How completions of a policy become text: special tokens, the end of sequence among them, leave no trace."""
+def policy_decoder(policy: Policy, keep: Sequence[str] = ()) -> Callable[[Sequence[int]], str]:
+    """How completions of a policy become text: special tokens, the end of sequence among them, leave no trace.
+
+    Args:
+        keep: special tokens that stay in the text, because an output form marks thinking and answer with them.
+    """
+    tokenizer = policy.tokenizer
+    special = {i: str(token) for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    if not set(keep) & set(special.values()):
+        return lambda token_ids: str(tokenizer.decode(list(token_ids), skip_special_tokens=True))
+    dropped = {i for i in {*special, *tokenizer.all_special_ids} if special.get(i) not in keep}
 
     def decode(token_ids: Sequence[int]) -> str:
-        return str(policy.tokenizer.decode(list(token_ids), skip_special_tokens=True))
+        return str(tokenizer.decode([i for i in token_ids if i not in dropped], skip_special_tokens=False))
 
     return decode
 

@@ -19,6 +19,7 @@ from dunwu.models.loading import load_policy, resolve_model
 from dunwu.models.policy import Policy
 from dunwu.records import Prompt
 from dunwu.rewards.grading import Grader
+from dunwu.rewards.output_form import all_marks, require_opened
 from dunwu.rollout.collection import Collector, policy_decoder
 from dunwu.rollout.embedded import EmbeddedEngine
 from dunwu.runs.checkpoints import Checkpoint
@@ -96,7 +97,7 @@ def rl_parts(config: RlConfig, context: StageContext, checkpoint: Checkpoint | N
     source = Path(resolve_model(context.model.path))
     if source.is_dir():
         context.folder.run.pin({"model": file_fingerprint(source)})
-    with Grader(config.rewards) as grader:
+    with Grader(config.rewards, output_form=config.output_form) as grader:
         problems = checked_problems(config, context, grader)
         torch.manual_seed(
             context.seed
@@ -106,10 +107,11 @@ def rl_parts(config: RlConfig, context: StageContext, checkpoint: Checkpoint | N
         held_out = problems.held_out[: config.evaluation.num_problems]
         train_prompts = [render(config.template, problem, tokenizer) for problem in problems.train]
         held_out_prompts = [render(config.template, problem, tokenizer) for problem in held_out]
+        require_opened([*train_prompts, *held_out_prompts], config.output_form)
         _check_lengths(config, state.policy, [*train_prompts, *held_out_prompts])
         engine = EmbeddedEngine(state.policy, config.engine)
         try:
-            collector = Collector(engine, policy_decoder(state.policy), grader)
+            collector = Collector(engine, policy_decoder(state.policy, all_marks(config.output_form)), grader)
             yield RlParts(state, collector, tuple(train_prompts), tuple(held_out_prompts))
         finally:
             engine.close()
