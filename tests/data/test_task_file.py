@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dunwu.config.task import FileTask
@@ -104,3 +106,54 @@ def test_values_that_are_no_text(tmp_path: Path, row: dict[str, Any], message: s
     task = FileTask(train=write(tmp_path / "t.jsonl", [*sums(range(1)), row]), num_held_out=0)
     with pytest.raises(DataError, match=message):
         load_file_problems(task)
+
+
+def test_a_task_column_says_for_each_row_how_it_is_judged(tmp_path: Path) -> None:
+    rows = [
+        {"question": "1/2?", "task": {"kind": "math", "reference": 0.5}},
+        {"question": "Which?", "task": {"kind": "choice", "options": ["a", "b"], "reference": "B"}},
+        {
+            "question": "Program!",
+            "task": json.dumps({"kind": "code", "tests": [{"stdin": "", "stdout": "1"}]}),
+        },
+    ]
+    task = FileTask(train=write(tmp_path / "t.jsonl", rows), num_held_out=0, task_column="task")
+    train, _, _ = load_file_problems(task)
+    assert [(p.grader, p.reference) for p in train] == [("math", "0.5"), ("choice", "B"), ("code", "")]
+    assert train[1].metadata == {"options": ["a", "b"], "where": "t.jsonl line 2"}
+    assert train[2].metadata["tests"] == [{"stdin": "", "stdout": "1"}]
+
+
+def test_a_task_column_survives_parquet_which_fills_missing_keys_with_nothing(tmp_path: Path) -> None:
+    tasks = [{"kind": "math", "reference": "5"}, {"kind": "choice", "options": ["a"], "reference": "A"}]
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"question": ["One?", "Two?"], "task": tasks}), path)
+    train, _, _ = load_file_problems(FileTask(train=str(path), num_held_out=0, task_column="task"))
+    assert [dict(p.metadata) for p in train] == [
+        {"where": "t.parquet row 1"},
+        {"options": ["a"], "where": "t.parquet row 2"},
+    ]
+
+
+def test_further_columns_are_kept_for_reward_functions(tmp_path: Path) -> None:
+    rows = [{"question": "One?", "answer": 1, "level": 3, "tags": ["a"], "unused": 0}]
+    task = FileTask(train=write(tmp_path / "t.jsonl", rows), num_held_out=0, columns=("level", "tags"))
+    train, _, _ = load_file_problems(task)
+    assert train[0].metadata == {"level": 3, "tags": ["a"], "where": "t.jsonl line 1"}
+
+
+@pytest.mark.parametrize("name", ["options", "where"])
+def test_a_column_may_not_hide_a_key_of_the_task(tmp_path: Path, name: str) -> None:
+    rows = [{"question": "One?", "task": {"kind": "choice", "options": []}, name: 1}]
+    task = FileTask(
+        train=write(tmp_path / "t.jsonl", rows), num_held_out=0, task_column="task", columns=(name,)
+    )
+    with pytest.raises(DataError, match=f"line 1: column '{name}' has the name of a key"):
+        load_file_problems(task)
+
+
+def test_a_column_that_json_cannot_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"question": ["One?"], "answer": ["1"], "raw": [b"\x00"]}), path)
+    with pytest.raises(DataError, match=r"t.parquet row 1: column 'raw' cannot be written as JSON"):
+        load_file_problems(FileTask(train=str(path), num_held_out=0, columns=("raw",)))

@@ -45,6 +45,11 @@ class FileTask(ConfigModel):
     num_held_out: NonNegativeInt = 512
     question_column: str = "question"
     answer_column: str = "answer"
+    task_column: str | None = None
+    """Column with a task object for each row, like {"kind": "choice", "options": [...], "reference": "B"}: it says
+    by which grader the row is judged, in place of `answer_column` and `grader`."""
+    columns: tuple[str, ...] = ()
+    """Further columns that reward functions of your own get to see."""
     language_column: str | None = None
     kind_column: str | None = None
     grader: Literal["math", "numeric", "exact"] = "math"

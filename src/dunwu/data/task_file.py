@@ -1,12 +1,12 @@
 """Problems from files and data sets with named columns."""
 
-import math
 from typing import Any
 
 from dunwu.config.task import FileTask
 from dunwu.data.languages import detect_language
 from dunwu.data.separation import drop_duplicates, question_hash
 from dunwu.data.tables import Row, read_rows
+from dunwu.data.task_object import TaskObject, parse_task, plain, reference_text
 from dunwu.errors import DataError
 from dunwu.records import Problem
 
@@ -38,8 +38,10 @@ def load_file_problems(task: FileTask) -> tuple[list[Problem], list[Problem], in
 
 
 def _read(task: FileTask, source: str, split: str) -> tuple[list[Problem], int]:
-    columns = [task.question_column, task.answer_column, task.language_column, task.kind_column]
-    rows = read_rows(source, [column for column in columns if column], split=split, subset=task.subset)
+    judged_by = task.task_column or task.answer_column
+    named = [task.question_column, judged_by, task.language_column, task.kind_column, *task.columns]
+    columns = list(dict.fromkeys(column for column in named if column))
+    rows = read_rows(source, columns, split=split, subset=task.subset)
     return drop_duplicates(_problem(task, row) for row in rows)
 
 
@@ -51,21 +53,32 @@ def _problem(task: FileTask, row: Row) -> Problem:
     if task.language_column is not None:
         stated = _text(row, task.language_column).strip().lower()
         language = _LANGUAGES.get(stated, stated.replace("_", "-").partition("-")[0])
+    judged = _judged(task, row)
+    kept = {name: plain(row.values[name], f"{row.where}: column {name!r}") for name in task.columns}
+    if taken := sorted({*judged.metadata, "where"} & {*kept}):
+        raise DataError(
+            f"{row.where}: column {taken[0]!r} has the name of a key of the task; rename the column"
+        )
     return Problem(
         id=question_hash(question),
         kind=_text(row, task.kind_column) if task.kind_column else "file",
         question=question,
-        reference=_text(row, task.answer_column),
-        grader=task.grader,
+        reference=judged.reference,
+        grader=judged.grader,
         language=language,
-        metadata={"where": row.where},
+        metadata={**judged.metadata, **kept, "where": row.where},
     )
+
+
+def _judged(task: FileTask, row: Row) -> TaskObject:
+    if task.task_column is None:
+        return TaskObject(task.grader, _text(row, task.answer_column), {})
+    return parse_task(row.values[task.task_column], row.where)
 
 
 def _text(row: Row, column: str) -> str:
     value: Any = row.values[column]
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (bool, int)) or (isinstance(value, float) and math.isfinite(value)):
-        return str(value)
-    raise DataError(f"{row.where}: column {column!r} holds {value!r}; it must be text or a number")
+    try:
+        return reference_text(value)
+    except ValueError as error:
+        raise DataError(f"{row.where}: column {column!r} {error}") from None
