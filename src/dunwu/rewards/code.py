@@ -1,0 +1,191 @@
+"""The code grader: a program that a policy wrote is right if it passes the problem's tests in a sandbox.
+
+What a solution should print or return never enters the sandbox beside it: it is compared outside, as text or plain
+data. Test programs run in a process apart (`code_tester`), repositories by their unit tests (`code_repository`).
+Every function here may be called from many threads. Called by `accuracy`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from dunwu.config.code import CodeConfig
+from dunwu.errors import DunwuError
+from dunwu.records import Problem, RewardPart
+from dunwu.rewards.code_answer import complete_prompt, extract_program
+from dunwu.rewards.code_compare import same_output
+from dunwu.rewards.code_meter import MeteredExecutor, OutOfTimeError, limits_of_test, run_limits
+from dunwu.rewards.code_program import run_test_program
+from dunwu.rewards.code_run import (
+    Program,
+    compile_program,
+    run_call_test,
+    run_checked_test,
+    run_print_test,
+    tool_fault,
+)
+from dunwu.rewards.code_task import Checker, CodeTask, CodeTaskError, read_code_task
+from dunwu.rewards.code_verdict import JudgingError, NotGradableError, TestResult, describe
+from dunwu.sandbox.executor import Executor
+
+_SYNTAX_ERRORS = ("SyntaxError", "IndentationError", "TabError")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The results of the tests that were run, in order, and how many there are."""
+
+    results: tuple[TestResult, ...]
+    num_tests: int
+
+    @property
+    def passed(self) -> int:
+        """How many tests were passed; those that were not run were not."""
+        return sum(result.verdict == "AC" for result in self.results)
+
+
+def judge_code(problem: Problem, answer_text: str, executor: Executor, config: CodeConfig) -> RewardPart:
+    """Return what a code answer is paid: for all its tests, by their share, or for compiling (`config.score`).
+
+    Args:
+        problem: its metadata holds the task (`code_task`).
+        answer_text: the final answer, after thinking has ended; `code_answer` says which program in it is meant.
+        executor: where everything runs.
+    Returns:
+        "not_gradable" for a malformed task, "error" where the sandbox failed, else a number from 0 to 1; the
+        detail gives the verdict (AC WA TLE MLE OLE RE CE) and the first failing test with what was seen.
+    Source: DeepSeek-R1 v1, 2.2.2: "a compiler can be used to generate feedback based on predefined test cases".
+    Departures: what a solution that passes some of the tests is paid is not stated; nothing, by default.
+    """
+    try:
+        task = read_code_task(problem.metadata)
+        code = extract_program(answer_text, task.language)
+        if code is None:
+            return RewardPart(0.0, detail=f"CE: the answer holds no closed block of {task.language} code")
+        if len(code.encode(errors="replace")) > config.max_code_kib * 1024:
+            return RewardPart(0.0, detail=f"CE: the program is longer than {config.max_code_kib} KiB")
+        judged = judge_program(task, code, executor, config, stop_early=config.score == "all")
+    except (CodeTaskError, NotGradableError) as cause:
+        return RewardPart(None, "not_gradable", str(cause))
+    except (JudgingError, DunwuError, OSError) as cause:
+        return RewardPart(None, "error", f"{type(cause).__name__}: {cause}")
+    share = judged.passed / judged.num_tests
+    value = float(share == 1) if config.score == "all" else share
+    return RewardPart(value, detail=describe(judged.results, judged.num_tests, config.detail_chars))
+
+
+def code_fault(problem: Problem, executor: Executor, config: CodeConfig) -> str | None:
+    """Return why no answer to a code problem can be judged; None if it can.
+
+    The task is malformed; its language has no compiler or interpreter in the sandbox; its reference solution
+    (`problem.reference`, where there is one) does not pass its own tests; a program that does nothing passes them.
+    """
+    try:
+        task = read_code_task(problem.metadata)
+        fault = tool_fault(task.language, executor, run_limits(config.test_limits))
+        if fault is None and problem.reference.strip():
+            fault = _reference_fault(task, problem.reference, executor, config)
+        return fault or _emptiness_fault(task, executor, config)
+    except (CodeTaskError, NotGradableError) as cause:
+        return str(cause)
+    except (JudgingError, DunwuError, OSError) as cause:
+        return f"it could not be checked: {type(cause).__name__}: {cause}"
+
+
+def judge_program(
+    task: CodeTask, code: str, executor: Executor, config: CodeConfig, *, stop_early: bool
+) -> Judgement:
+    """Run a solution's tests, one after the other.
+
+    Args:
+        stop_early: end at the first test that is not passed.
+    Raises:
+        JudgingError, NotGradableError: no verdict can be reached.
+    """
+    metered = MeteredExecutor(executor, config.problem_seconds)
+    try:
+        tests = _prepare(task, code, metered, config)
+    except OutOfTimeError as cause:
+        return Judgement((TestResult("TLE", str(cause)),), 1)
+    if isinstance(tests, TestResult):
+        return Judgement((tests,), 1)
+    results: list[TestResult] = []
+    for test in tests:
+        try:
+            results.append(_relabelled(test(), task, code, metered, config))
+        except OutOfTimeError as cause:
+            results.append(TestResult("TLE", str(cause)))
+            break
+        if results[-1].verdict == "CE" or (stop_early and results[-1].verdict != "AC"):
+            break
+    return Judgement(tuple(results), len(tests))
+
+
+def _prepare(
+    task: CodeTask, code: str, executor: Executor, config: CodeConfig
+) -> Sequence[Callable[[], TestResult]] | TestResult:
+    """The tests as functions that run one each; a verdict at once where the program does not compile."""
+    limits = limits_of_test(config, task)
+    how, tolerance = task.comparison or config.comparison, task.tolerance
+    if config.score == "compile" or task.language == "cpp":
+        source = complete_prompt(task.prompt, code, task.entry_point) if task.test_program else code
+        program = compile_program(source, task.language, executor, run_limits(config.compile_limits))
+        if isinstance(program, TestResult):
+            return program
+        if config.score == "compile":
+            return [lambda: TestResult("AC", "it compiles")]
+    else:
+        program = Program(task.language, code)
+    if task.test_program:
+        return [partial(run_test_program, code, test, task, executor, limits) for test in task.test_program]
+    if task.calls:
+        return [
+            partial(run_call_test, code, task.language, test, executor, limits, tolerance)
+            for test in task.calls
+        ]
+    if task.checker is not None:
+        checker = _compiled_checker(task.checker, executor, config)
+        return [partial(run_checked_test, program, test, checker, executor, limits) for test in task.tests]
+    return [partial(run_print_test, program, test, executor, limits, how, tolerance) for test in task.tests]
+
+
+def _compiled_checker(checker: Checker, executor: Executor, config: CodeConfig) -> tuple[Checker, Program]:
+    program = compile_program(checker.source, checker.language, executor, run_limits(config.compile_limits))
+    if isinstance(program, TestResult):
+        raise NotGradableError(f"the task's checker does not compile: {program.detail}")
+    return checker, program
+
+
+def _relabelled(
+    result: TestResult, task: CodeTask, code: str, executor: Executor, config: CodeConfig
+) -> TestResult:
+    """CE in place of RE for a program that fails because it is no program of its language."""
+    if result.verdict != "RE" or not task.tests or not any(sign in result.detail for sign in _SYNTAX_ERRORS):
+        return result
+    compiled = compile_program(code, task.language, executor, run_limits(config.compile_limits))
+    return compiled if isinstance(compiled, TestResult) else result
+
+
+def _reference_fault(task: CodeTask, reference: str, executor: Executor, config: CodeConfig) -> str | None:
+    code = extract_program(reference, task.language) or reference
+    judged = judge_program(task, code, executor, config.model_copy(update={"score": "all"}), stop_early=True)
+    if judged.passed == judged.num_tests:
+        return None
+    return f"its reference solution fails: {describe(judged.results, judged.num_tests, config.detail_chars)}"
+
+
+def _emptiness_fault(task: CodeTask, executor: Executor, config: CodeConfig) -> str | None:
+    """Why a program that does nothing would be paid."""
+    how = task.comparison or config.comparison
+    if task.tests and task.checker is None and all(same_output("", test.stdout, how) for test in task.tests):
+        return "a program that prints nothing passes its tests"
+    if task.calls and all(test.expected is None for test in task.calls):
+        return "a function that returns nothing passes its tests"
+    if task.test_program:
+        stub = f"def {task.entry_point}(*args, **kwargs):\n    return None\n" if task.entry_point else ""
+        judged = judge_program(
+            task, stub, executor, config.model_copy(update={"score": "all"}), stop_early=True
+        )
+        if judged.passed == judged.num_tests:
+            return "a function that returns nothing passes its tests"
+    return None

@@ -1,0 +1,72 @@
+"""Calls one function of a solution and writes what it returned, as JSON. Runs inside the sandbox.
+
+The process is the solution's: it may write what it likes. What it should return is not in it, so the only thing
+worth writing is the right value. Imports the standard library only; `code_run` sends it into the sandbox.
+"""
+
+import json
+import os
+import sys
+import traceback
+import types
+from typing import Any
+
+
+def main() -> None:
+    """Read the solution, the function's name and its arguments from stdin; write one line of JSON to stdout."""
+    request = json.load(sys.stdin)
+    answer_file = os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    sys.stdin = os.fdopen(0, "r", closefd=False)
+    reply = perform(request)
+    with os.fdopen(answer_file, "w") as file:
+        json.dump(reply, file)
+
+
+def perform(request: dict[str, Any]) -> dict[str, Any]:
+    """Return {"value"} or {"raised"} or {"syntax"}."""
+    try:
+        code = compile(request["solution"], "solution.py", "exec")
+    except (SyntaxError, ValueError) as error:
+        return {"syntax": str(error)}
+    module = types.ModuleType("solution")
+    sys.modules["solution"] = module
+    try:
+        exec(code, vars(module))
+        function = _find(module, request["function"])
+        return {"value": plain(function(*request["args"], **request["kwargs"]))}
+    except BaseException as error:
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == "solution.py"
+        ]
+        where = f" (line {lines[-1]} of the program)" if lines else ""
+        return {"raised": f"{type(error).__name__}: {error}"[:1000] + where}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: tuples become lists.
+
+    Raises:
+        TypeError: it is not plain data.
+    """
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    raise TypeError(f"the function returned a {type(value).__name__}, which JSON has no form for")
+
+
+def _find(module: types.ModuleType, name: str) -> Any:
+    """A global function, else a method of the class `Solution`, as LeetCode's problems have it."""
+    owner, _, method = name.rpartition(".")
+    if owner:
+        return getattr(getattr(module, owner)(), method)
+    if not hasattr(module, name) and hasattr(module, "Solution"):
+        return getattr(module.Solution(), name)
+    return getattr(module, name)

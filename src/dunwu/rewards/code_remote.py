@@ -1,0 +1,268 @@
+"""The test program's view of a solution that lives in another process. Runs inside the sandbox, in the tester.
+
+Functions and objects of the solution appear as `RemoteObject`s, its exceptions as classes of the same names. What
+they return is plain data, rebuilt here from JSON, so that `==` in a test is Python's own and never the solution's.
+Imports the standard library only.
+"""
+
+import builtins
+import sys
+from typing import Any
+
+from dunwu.rewards.code_wire import Channel, decode, encode
+
+_FORWARDED = (
+    *(
+        "len",
+        "iter",
+        "next",
+        "bool",
+        "int",
+        "float",
+        "index",
+        "round",
+        "reversed",
+        "neg",
+        "pos",
+        "abs",
+        "invert",
+    ),
+    *("contains", "getitem", "setitem", "delitem", "enter", "exit"),
+    *(
+        "add",
+        "sub",
+        "mul",
+        "truediv",
+        "floordiv",
+        "mod",
+        "pow",
+        "and",
+        "or",
+        "xor",
+        "matmul",
+        "lshift",
+        "rshift",
+    ),
+    *("radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rpow", "rand", "ror", "rxor", "rmatmul"),
+)
+_ORDERED = ("lt", "le", "gt", "ge")
+
+
+class SolutionEndedError(BaseException):
+    """The solution's process is gone, or left the protocol; no test program catches this by accident."""
+
+
+class UnsupportedTestError(BaseException):
+    """The test program does what cannot be done across processes; says nothing about the solution."""
+
+
+class SolutionExitError(Exception):
+    """The solution raised SystemExit or another exception that is not an Exception."""
+
+
+class Solution:
+    """The other process, as operations that can be asked of it."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._callbacks: list[Any] = []
+        self._exceptions: dict[tuple[str, ...], type[Exception]] = {}
+        self.fault = ""
+        """What ended the conversation, once something has."""
+        self.last_call: tuple[str, Any] | None = None
+        """The latest call in words, and what it returned."""
+
+    def load(self, source: str) -> str | None:
+        """Run the solution's source; return the fault where it is not Python.
+
+        Raises:
+            Exception: what the source raised.
+        """
+        reply = self._ask(["load", source])
+        return reply[1] if reply[0] == "syntax" else self._result(reply)
+
+    def look_up(self, name: str) -> Any:
+        """Return the solution's global of that name.
+
+        Raises:
+            KeyError: it has none.
+        """
+        reply = self._ask(["name", name])
+        if reply[0] == "missing":
+            raise KeyError(name)
+        return self._result(reply)
+
+    def perform(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+        """Perform an operation on the solution's objects; containers that it changes are changed here too."""
+        sent = [self._encode(arg) for arg in args]
+        reply = self._ask([operation, sent, {key: self._encode(arg) for key, arg in kwargs.items()}])
+        result = self._result(reply)
+        given = [*args, *kwargs.values()]
+        for index, after in reply[2]:
+            _replace(given[index], self._decode(after))
+        if operation == "call":
+            self.last_call = (_call_text(args, kwargs), result)
+        return result
+
+    def _ask(self, message: Any) -> Any:
+        if self.fault:
+            raise SolutionEndedError(self.fault)
+        try:
+            self._channel.send(message)
+            reply = self._receive()
+            while reply[0] == "callback":
+                self._channel.send(self._run_callback(*reply[1:4]))
+                reply = self._receive()
+            return reply
+        except (EOFError, OSError) as error:
+            self.fault = f"the solution's process ended ({error})"
+        except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:
+            self.fault = f"the solution's process left the protocol ({type(error).__name__})"
+        raise SolutionEndedError(self.fault)
+
+    def _receive(self) -> Any:
+        *reply, printed = self._channel.receive()
+        if printed:
+            sys.stdout.write(printed)
+        return reply
+
+    def _run_callback(self, number: int, args: Any, kwargs: Any) -> list[Any]:
+        callback = self._callbacks[number]
+        values, keywords = self._decode(args), self._decode(kwargs)
+        try:
+            return ["returned", self._encode(callback(*values, **keywords))]
+        except Exception as error:
+            return ["failed", f"{type(error).__name__}: {error}"]
+
+    def _result(self, reply: Any) -> Any:
+        try:
+            if reply[0] == "ok":
+                return self._decode(reply[1])
+            _, lineage, args, text = reply
+            error = self._exception(tuple(lineage))(*self._decode(args))
+        except SolutionEndedError:
+            raise
+        except Exception as cause:
+            self.fault = f"the solution's process left the protocol ({type(cause).__name__})"
+            raise SolutionEndedError(self.fault) from None
+        error.add_note(str(text))
+        raise error
+
+    def _exception(self, lineage: tuple[str, ...]) -> type[Exception]:
+        """The class here for an exception class there: a builtin one, or one made under its name."""
+        builtin = getattr(builtins, lineage[0], None)
+        if isinstance(builtin, type) and issubclass(builtin, BaseException):
+            return builtin if issubclass(builtin, Exception) else SolutionExitError
+        if lineage not in self._exceptions:
+            base = self._exception(lineage[1:])
+            self._exceptions[lineage] = type(lineage[0], (base,), {})
+        return self._exceptions[lineage]
+
+    def _encode(self, value: Any) -> Any:
+        return encode(value, self._refer)
+
+    def _decode(self, data: Any) -> Any:
+        return decode(data, self._resolve)
+
+    def _refer(self, value: Any) -> list[Any]:
+        if type(value) is RemoteObject:
+            return ["o", value._number]
+        if type(value).__name__ in ("function", "builtin_function_or_method", "method"):
+            self._callbacks.append(value)
+            return ["k", len(self._callbacks) - 1]
+        kind = type(value).__name__
+        self.fault = f"it hands a {kind} to the solution, which can only be given plain data and functions"
+        raise UnsupportedTestError(self.fault)
+
+    def _resolve(self, data: list[Any]) -> Any:
+        match data:
+            case ["o", int(number), str(kind)]:
+                return RemoteObject(self, number, kind)
+            case ["k", int(number)]:
+                return self._callbacks[number]
+            case ["e", [*lineage]]:
+                return self._exception(tuple(lineage))
+        raise ValueError("malformed value")
+
+
+class RemoteObject:
+    """An object of the solution's. Operations happen there; equality is identity, and with plain data an error.
+
+    Were the solution asked whether its object equals what a test expects, it could always say yes.
+    """
+
+    __slots__ = ("_kind", "_number", "_solution")
+
+    def __init__(self, solution: Solution, number: int, kind: str) -> None:
+        object.__setattr__(self, "_solution", solution)
+        object.__setattr__(self, "_number", number)
+        object.__setattr__(self, "_kind", kind)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._solution.perform("get", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._solution.perform("set", self, name, value)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._solution.perform("call", self, *args, **kwargs)
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return type(value) is RemoteObject and self._solution.perform("isinstance", self, value) is True
+
+    def __eq__(self, other: object) -> bool:
+        return self._same_kind(other)._number == self._number
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._number)
+
+    def __str__(self) -> str:
+        return str(self._solution.perform("str", self))
+
+    def __repr__(self) -> str:
+        return f"<{self._kind} of the solution>"
+
+    def _same_kind(self, other: object) -> "RemoteObject":
+        if type(other) is not RemoteObject:
+            raise TypeError(f"an object of the solution's own ({self._kind}) is compared with plain data")
+        return other
+
+
+def _forward(operation: str) -> Any:
+    def method(self: RemoteObject, *args: Any) -> Any:
+        return self._solution.perform(operation, self, *args)
+
+    return method
+
+
+def _forward_order(operation: str) -> Any:
+    def method(self: RemoteObject, other: object) -> bool:
+        return self._solution.perform(operation, self, self._same_kind(other)) is True
+
+    return method
+
+
+for _name in _FORWARDED:
+    setattr(RemoteObject, f"__{_name}__", _forward(f"__{_name}__"))
+for _name in _ORDERED:
+    setattr(RemoteObject, f"__{_name}__", _forward_order(f"__{_name}__"))
+
+
+def _replace(old: Any, new: Any) -> None:
+    """Make a container equal to another one of its kind, in place."""
+    if type(old) is not type(new):
+        return
+    if isinstance(old, (list, bytearray)):
+        old[:] = new
+    elif isinstance(old, (dict, set)):
+        old.clear()
+        old.update(new)
+
+
+def _call_text(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    return ", ".join(
+        [*(repr(arg) for arg in args[1:]), *(f"{key}={value!r}" for key, value in kwargs.items())]
+    )

@@ -1,0 +1,232 @@
+"""Runs a solution on one test in the sandbox and compares outside of it: printed output, and calls of functions."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from dunwu.config.code import CodeComparison
+from dunwu.rewards import code_call
+from dunwu.rewards.code_compare import first_difference, same_output, same_value
+from dunwu.rewards.code_task import CallTest, Checker, Language, PrintTest
+from dunwu.rewards.code_verdict import JudgingError, TestResult, failed_run
+from dunwu.sandbox.executor import Executor
+from dunwu.sandbox.records import Command, Execution, Limits
+
+_COMPILER = ("g++", "-std=c++20", "-O2", "-o", "main", "main.cpp")
+_JAVASCRIPT = ("node", "--stack-size=4000", "main.js")
+_CHECK_PYTHON = "import sys\ncompile(sys.stdin.buffer.read(), 'main.py', 'exec')\n"
+INSTALL: Mapping[Language, str] = {
+    "python": "Python 3",
+    "cpp": "g++ (Debian, Ubuntu: apt install g++)",
+    "javascript": "node (Debian, Ubuntu: apt install nodejs)",
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    """A solution that is ready to be run: its source, or what was compiled from it."""
+
+    language: Language
+    source: str
+    binary: bytes | None = None
+
+    def run(self, stdin: bytes, executor: Executor, limits: Limits) -> Execution:
+        """Run it once on an input."""
+        match self.language:
+            case "python":
+                return executor.run_python(self.source, stdin, {}, limits)
+            case "javascript":
+                files = {"main.js": self.source.encode()}
+                return executor.run(Command(_JAVASCRIPT, stdin=stdin, files=files), limits)
+            case "cpp":
+                assert self.binary is not None, "a C++ program is compiled before it is run"
+                return executor.run(Command(("./main",), stdin=stdin, files={"main": self.binary}), limits)
+
+
+def compile_program(
+    source: str, language: Language, executor: Executor, limits: Limits
+) -> Program | TestResult:
+    """Return the program ready to run, or the verdict CE. Only C++ is compiled to a file.
+
+    Raises:
+        JudgingError: the sandbox failed, or the compiler is not there.
+    """
+    match language:
+        case "python":
+            execution = executor.run_python(_CHECK_PYTHON, source.encode(), {}, limits)
+        case "javascript":
+            execution = executor.run(
+                Command(("node", "--check", "main.js"), files={"main.js": source.encode()}), limits
+            )
+        case "cpp":
+            command = Command(_COMPILER, files={"main.cpp": source.encode()})
+            execution, outputs = executor.compile(command, limits, ("main",))
+            if execution.outcome == "exited" and execution.exit_code == 0 and "main" in outputs:
+                return Program(language, source, outputs["main"])
+    _require_tool(execution, language)
+    failed = failed_run(execution)
+    if failed is None and language != "cpp":
+        return Program(language, source)
+    errors = execution.stderr.decode(errors="replace").strip()
+    return TestResult(
+        "CE", _first_error(errors) if errors else (failed.detail if failed else "nothing was made")
+    )
+
+
+def tool_fault(language: Language, executor: Executor, limits: Limits) -> str | None:
+    """Return what has to be installed to judge a language in this sandbox; None if nothing."""
+    tool = {"python": "python3", "cpp": "g++", "javascript": "node"}[language]
+    execution = executor.run(Command((tool, "--version")), limits)
+    if execution.outcome == "exited" and execution.exit_code == 0:
+        return None
+    return (
+        f"{language} needs {INSTALL[language]} in the sandbox: {execution.detail or f'{tool} does not run'}"
+    )
+
+
+def run_print_test(
+    program: Program,
+    test: PrintTest,
+    executor: Executor,
+    limits: Limits,
+    how: CodeComparison,
+    tolerance: float | None,
+) -> TestResult:
+    """Run a program on a test's input and compare what it printed."""
+    execution = program.run(test.stdin.encode(), executor, limits)
+    _require_tool(execution, program.language)
+    got = execution.stdout.decode(errors="replace")
+    seen = {"input": test.stdin, "expected": test.stdout, "got": got}
+    failed = failed_run(execution)
+    if failed is not None:
+        return TestResult(failed.verdict, failed.detail, seen)
+    if same_output(got, test.stdout, how, tolerance):
+        return TestResult("AC", seen=seen)
+    return TestResult("WA", first_difference(got, test.stdout), seen)
+
+
+def run_checked_test(
+    program: Program, test: PrintTest, checker: tuple[Checker, Program], executor: Executor, limits: Limits
+) -> TestResult:
+    """Run a program on a test's input and let the task's checker judge what it printed, in a sandbox of its own.
+
+    Raises:
+        JudgingError: the checker failed.
+    """
+    execution = program.run(test.stdin.encode(), executor, limits)
+    _require_tool(execution, program.language)
+    got = execution.stdout.decode(errors="replace")
+    seen = {"input": test.stdin, "expected": test.stdout, "got": got}
+    failed = failed_run(execution)
+    if failed is not None:
+        return TestResult(failed.verdict, failed.detail, seen)
+    return TestResult(*_check(checker, test, execution.stdout, executor, limits), seen=seen)
+
+
+def _check(
+    checker: tuple[Checker, Program], test: PrintTest, output: bytes, executor: Executor, limits: Limits
+) -> tuple[Any, str]:
+    rules, program = checker
+    files = {"input.txt": test.stdin.encode(), "output.txt": output, "answer.txt": test.stdout.encode()}
+    names = ("input.txt", "output.txt", "answer.txt")
+    if rules.protocol == "prints":
+        names = ("input.txt", "answer.txt", "output.txt")
+    match program.language:
+        case "python":
+            command = Command(
+                ("python3", "checker.py", *names), files={"checker.py": program.source.encode(), **files}
+            )
+        case "javascript":
+            command = Command(
+                ("node", "checker.js", *names), files={"checker.js": program.source.encode(), **files}
+            )
+        case "cpp":
+            command = Command(("./checker", *names), files={"checker": program.binary or b"", **files})
+    execution = executor.run(command, limits)
+    said = (execution.stdout + execution.stderr).decode(errors="replace").strip()
+    if execution.outcome == "exited" and rules.protocol == "testlib" and execution.exit_code in (0, 1, 2):
+        return ("AC" if execution.exit_code == 0 else "WA"), said
+    if execution.outcome == "exited" and rules.protocol == "prints" and execution.exit_code == 0:
+        try:
+            return ("AC" if float(execution.stdout) >= 1 else "WA"), said
+        except ValueError:
+            pass
+    raise JudgingError(f"the checker failed ({execution.outcome} {execution.exit_code}): {said[-200:]}")
+
+
+@lru_cache(maxsize=1)
+def _call_source() -> str:
+    return inspect.getsource(code_call) + "\nmain()\n"
+
+
+def run_call_test(
+    source: str,
+    language: Language,
+    test: CallTest,
+    executor: Executor,
+    limits: Limits,
+    tolerance: float | None,
+) -> TestResult:
+    """Call a function of the solution in the sandbox and compare the JSON data that comes out with the expected."""
+    request = {"function": test.function, "args": list(test.args), "kwargs": test.kwargs}
+    if language == "python":
+        stdin = json.dumps({**request, "solution": source}).encode()
+        execution = executor.run_python(_call_source(), stdin, {}, limits)
+    else:
+        files = {"main.js": (source + "\n" + _javascript_caller(test.function)).encode()}
+        execution = executor.run(
+            Command(_JAVASCRIPT, stdin=json.dumps(request).encode(), files=files), limits
+        )
+    _require_tool(execution, language)
+    seen = {"input": _call_text(test), "expected": json.dumps(test.expected, ensure_ascii=False)}
+    failed = failed_run(execution)
+    if failed is not None:
+        return TestResult(failed.verdict, failed.detail, seen)
+    match _reply(execution.stdout):
+        case {"syntax": fault}:
+            return TestResult("CE", str(fault))
+        case {"raised": why}:
+            return TestResult("MLE" if str(why).startswith("MemoryError") else "RE", str(why), seen)
+        case {"value": value}:
+            right = same_value(value, test.expected, tolerance)
+            return TestResult(
+                "AC" if right else "WA", seen={**seen, "got": json.dumps(value, ensure_ascii=False)}
+            )
+    return TestResult("RE", "the program ended before the function returned", seen)
+
+
+def _javascript_caller(function: str) -> str:
+    caller = (resources.files("dunwu.rewards") / "code_call.js").read_text()
+    owner, _, method = function.rpartition(".")
+    if owner:
+        found = f"((...args) => new {owner}().{method}(...args))"
+    else:
+        found = f"(typeof {function} === 'undefined' ? (...args) => new Solution().{function}(...args) : {function})"
+    return caller.replace("FUNCTION", found)
+
+
+def _reply(stdout: bytes) -> Any:
+    try:
+        return json.loads(stdout)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _call_text(test: CallTest) -> str:
+    given = [*(json.dumps(arg, ensure_ascii=False) for arg in test.args)]
+    given += [f"{key}={json.dumps(arg, ensure_ascii=False)}" for key, arg in test.kwargs.items()]
+    return f"{test.function}({', '.join(given)})"
+
+
+def _require_tool(execution: Execution, language: Language) -> None:
+    if execution.outcome == "refused":
+        raise JudgingError(f"{execution.detail}; {language} needs {INSTALL[language]} in the sandbox")
+
+
+def _first_error(errors: str) -> str:
+    lines = errors.split("\n")
+    return next((line for line in lines if "rror" in line), lines[-1]).strip()
