@@ -1,0 +1,15 @@
+# tries: to find a limit that was forgotten
+# escape: no limit on processor seconds, memory, file size, processes or core files is in force
+# control: outside
+import resource
+
+from attack import note
+
+WANTED = ("RLIMIT_AS", "RLIMIT_FSIZE", "RLIMIT_CPU")
+for name in WANTED:
+    soft, hard = resource.getrlimit(getattr(resource, name))
+    note(f"{name} {soft} {hard}")
+    if hard == resource.RLIM_INFINITY:
+        print("ESCAPED no hard limit:", name)
+if resource.getrlimit(resource.RLIMIT_CORE) != (0, 0):
+    print("ESCAPED core files:", resource.getrlimit(resource.RLIMIT_CORE))
