@@ -4,7 +4,6 @@ A killed stage goes on from its last checkpoint, in the middle of a rollout too 
 and ends with the same bytes. Called by the stage files; what differs between stages is in their configuration.
 """
 
-import resource
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from dunwu.records import RolloutGroup
 from dunwu.rollout.collection import sampling_params
 from dunwu.stages.context import StageContext
 from dunwu.stages.rl_setup import RlParts, rl_parts
+from dunwu.stages.training_run import evaluate_once, go_back, peak_memory_bytes, wall_seconds
 from dunwu.training.rl_metrics import NOTHING_TO_TRAIN, completion_metrics, explain_zero, rollout_counts
 from dunwu.training.rl_step import update_policy
 from dunwu.training.rollout_phase import RolloutPhase
@@ -30,8 +30,7 @@ def run_rl(config: RlConfig, context: StageContext) -> dict[str, Any]:
         The stage's record for summary.json: name, before, after, num_problems, wall_seconds.
     """
     folder, progress = context.folder, context.progress
-    checkpoint = folder.latest_checkpoint()
-    folder.rewind(0 if checkpoint is None else checkpoint.step)
+    checkpoint = go_back(context)
     with rl_parts(config, context, checkpoint) as parts:
         loop = _RlLoop(config, context, parts)
         progress.stage_started(folder.name, config.num_steps, parts.state.step)
@@ -44,7 +43,7 @@ def run_rl(config: RlConfig, context: StageContext) -> dict[str, Any]:
         "before": before,
         "after": after,
         "num_problems": config.evaluation.num_problems,
-        "wall_seconds": _wall_seconds(context),
+        "wall_seconds": wall_seconds(context),
     }
     folder.mark_finished(folder.run.manifest["fingerprints"])
     progress.stage_finished(folder.name, record)
@@ -72,10 +71,9 @@ class _RlLoop:
 
     def evaluate(self, label: str, step: int) -> Mapping[str, Any]:
         """Evaluate on the held-out problems, unless this evaluation is already in the run folder."""
-        done = self.folder.read_evaluation(label)
-        if done is not None:
-            return done
-        start = time.monotonic()
+        return evaluate_once(self.context, label, step, lambda: self._evaluate(label))
+
+    def _evaluate(self, label: str) -> tuple[Mapping[str, Any], Sequence[RolloutGroup]]:
         progress = self.context.progress
         sampling = self.config.evaluation.sampling or self.config.sampling
         result: EvaluationResult = evaluate(
@@ -87,13 +85,7 @@ class _RlLoop:
             seed_path=(self.folder.name, "evaluation"),
             on_progress=lambda finished, total: progress.evaluation(label, finished, total),
         )
-        self.folder.write_evaluation(label, result.figures, result.groups, step=step)
-        self.folder.run.log(
-            "evaluated", stage=self.folder.name, label=label, seconds=time.monotonic() - start
-        )
-        written = self.folder.read_evaluation(label)
-        assert written is not None
-        return written
+        return result.figures, result.groups
 
     def train(self) -> None:
         """Make the updates that are still to be made."""
@@ -180,7 +172,7 @@ class _RlLoop:
             "training_seconds": training_seconds,
             "generation_tokens_per_second": generated / sampling_seconds if sampling_seconds else None,
             "training_tokens_per_second": metrics.get("computed_tokens", 0) / training_seconds,
-            "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_memory_bytes": peak_memory_bytes(),
         }
 
     def _after_update(self, step: int) -> None:
@@ -197,14 +189,3 @@ class _RlLoop:
             self.evaluate(f"step-{step:06d}", step)
         if step % config.checkpoint.every_steps == 0 or step == config.num_steps:
             self.folder.save_checkpoint(step, state.save, config.checkpoint.keep_last)
-
-
-def _wall_seconds(context: StageContext) -> float:
-    """Seconds of work in the stage's steps and evaluations; time lost to a kill is not in it."""
-    evaluations = {
-        event["label"]: event["seconds"]
-        for event in context.folder.run.read_events()
-        if event["event"] == "evaluated" and event["stage"] == context.folder.name
-    }
-    steps = sum(record["wall_seconds"] for record in context.folder.read_timings())
-    return round(steps + sum(evaluations.values()), 1)

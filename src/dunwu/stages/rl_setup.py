@@ -6,16 +6,13 @@ Problems and references are checked before weights are loaded. Called by the RL 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from dunwu.config.stage import RlConfig
-from dunwu.config.training import ModelConfig
 from dunwu.data.tasks import ProblemSets, fingerprint, load_problems
 from dunwu.data.templates import render
 from dunwu.errors import ConfigError, DataError
-from dunwu.models.loading import load_policy, resolve_model
 from dunwu.models.policy import Policy
 from dunwu.records import Prompt
 from dunwu.rewards.grading import Grader
@@ -23,10 +20,10 @@ from dunwu.rewards.output_form import all_marks, require_opened
 from dunwu.rollout.collection import Collector, policy_decoder
 from dunwu.rollout.embedded import EmbeddedEngine
 from dunwu.runs.checkpoints import Checkpoint
-from dunwu.runs.files import fingerprint as file_fingerprint
 from dunwu.stages.context import StageContext
+from dunwu.stages.training_run import load_stage_policy, pin_model
 from dunwu.training.optimizer import MasterAdamW
-from dunwu.training.rl_state import RlState, policy_folder
+from dunwu.training.rl_state import RlState
 
 
 @dataclass(frozen=True)
@@ -59,12 +56,7 @@ def checked_problems(config: RlConfig, context: StageContext, grader: Grader) ->
 
 
 def _load_state(config: RlConfig, context: StageContext, checkpoint: Checkpoint | None) -> RlState:
-    model = context.model
-    if checkpoint is not None:
-        model = ModelConfig.model_validate(
-            {**model.model_dump(), "path": str(policy_folder(checkpoint.path))}
-        )
-    policy = load_policy(model)
+    policy = load_stage_policy(context, checkpoint)
     reference = policy.frozen_copy() if config.kl.coef > 0 else None
     if config.batch.gradient_checkpointing:
         policy.enable_gradient_checkpointing()
@@ -94,9 +86,7 @@ def _check_lengths(config: RlConfig, policy: Policy, prompts: list[Prompt]) -> N
 @contextmanager
 def rl_parts(config: RlConfig, context: StageContext, checkpoint: Checkpoint | None) -> Iterator[RlParts]:
     """Build the parts of a stage, from its start or from a checkpoint, and take them down afterwards."""
-    source = Path(resolve_model(context.model.path))
-    if source.is_dir():
-        context.folder.run.pin({"model": file_fingerprint(source)})
+    pin_model(context)
     with Grader(config.rewards, output_form=config.output_form) as grader:
         problems = checked_problems(config, context, grader)
         torch.manual_seed(

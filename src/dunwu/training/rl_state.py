@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from dunwu.models.loading import save_policy
 from dunwu.models.policy import Policy
 from dunwu.training.optimizer import MasterAdamW
+from dunwu.training.weights import restore_optimizer, save_weights
 
-_POLICY, _REFERENCE, _OPTIMIZER, _COUNTERS = "model", "reference.safetensors", "optimizer.pt", "counters.json"
+_REFERENCE, _COUNTERS = "reference.safetensors", "counters.json"
 
 
 @dataclass
@@ -31,13 +31,12 @@ class RlState:
 
     def save(self, folder: Path) -> None:
         """Write the whole state; `model/` in it is a plain Hugging Face folder."""
-        save_policy(self.policy, policy_folder(folder))
+        save_weights(self.policy, self.optimizer, folder)
         if self.reference is not None:
             weights = {
                 name: p.detach().contiguous().cpu() for name, p in self.reference.model.named_parameters()
             }
             save_file(weights, folder / _REFERENCE)
-        torch.save(self.optimizer.state_dict(), folder / _OPTIMIZER)
         counters = {"step": self.step, "num_rollouts": self.num_rollouts, "prompts_drawn": self.prompts_drawn}
         (folder / _COUNTERS).write_text(json.dumps(counters))
 
@@ -48,12 +47,7 @@ class RlState:
             with torch.no_grad():
                 for name, parameter in self.reference.model.named_parameters():
                     parameter.copy_(weights[name])
-        self.optimizer.load_state_dict(torch.load(folder / _OPTIMIZER, weights_only=True))
+        restore_optimizer(self.optimizer, folder)
         counters = json.loads((folder / _COUNTERS).read_text())
         self.step, self.num_rollouts = counters["step"], counters["num_rollouts"]
         self.prompts_drawn = counters["prompts_drawn"]
-
-
-def policy_folder(checkpoint: Path) -> Path:
-    """Where the policy of a saved state lies: a plain Hugging Face folder."""
-    return checkpoint / _POLICY

@@ -1,0 +1,87 @@
+"""What every training stage does around its steps: go on from a checkpoint, load the policy, evaluate once, measure.
+
+Called by the loops of the stages.
+"""
+
+import resource
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dunwu.config.training import ModelConfig
+from dunwu.models.loading import load_policy, resolve_model
+from dunwu.models.policy import Policy
+from dunwu.records import RolloutGroup
+from dunwu.runs.checkpoints import Checkpoint
+from dunwu.runs.files import fingerprint
+from dunwu.stages.context import StageContext
+from dunwu.training.weights import policy_folder
+
+
+def go_back(context: StageContext) -> Checkpoint | None:
+    """Put the stage's folder back to its newest whole checkpoint, or to its beginning, and return that checkpoint."""
+    checkpoint = context.folder.latest_checkpoint()
+    context.folder.rewind(0 if checkpoint is None else checkpoint.step)
+    return checkpoint
+
+
+def pin_model(context: StageContext) -> None:
+    """Record the fingerprint of the model the run starts from, or compare it with the one recorded before.
+
+    Raises:
+        RunError: it has changed.
+    """
+    source = Path(resolve_model(context.model.path))
+    if source.is_dir():
+        context.folder.run.pin({"model": fingerprint(source)})
+
+
+def load_stage_policy(context: StageContext, checkpoint: Checkpoint | None) -> Policy:
+    """Load the policy of a checkpoint, or the model the stage starts from."""
+    model = context.model
+    if checkpoint is not None:
+        path = str(policy_folder(checkpoint.path))
+        model = ModelConfig.model_validate({**model.model_dump(), "path": path})
+    return load_policy(model)
+
+
+def evaluate_once(
+    context: StageContext,
+    label: str,
+    step: int,
+    evaluate: Callable[[], tuple[Mapping[str, Any], Sequence[RolloutGroup]]],
+) -> Mapping[str, Any]:
+    """Evaluate after `step` and write figures and samples into the run folder, unless that evaluation is already there.
+
+    Args:
+        evaluate: returns the figures, which must be the same on every repetition, and the samples behind them.
+    Returns:
+        The figures as they are in the run folder.
+    """
+    folder = context.folder
+    written = folder.read_evaluation(label)
+    if written is None:
+        start = time.monotonic()
+        figures, groups = evaluate()
+        folder.write_evaluation(label, figures, groups, step=step)
+        folder.run.log("evaluated", stage=folder.name, label=label, seconds=time.monotonic() - start)
+        written = folder.read_evaluation(label)
+        assert written is not None
+    return written
+
+
+def wall_seconds(context: StageContext) -> float:
+    """Seconds of work in the stage's steps and evaluations; time lost to a kill is not in it."""
+    evaluations = {
+        event["label"]: event["seconds"]
+        for event in context.folder.run.read_events()
+        if event["event"] == "evaluated" and event["stage"] == context.folder.name
+    }
+    steps = sum(record["wall_seconds"] for record in context.folder.read_timings())
+    return round(steps + sum(evaluations.values()), 1)
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has had resident so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,30 @@
+"""A trained policy and its optimizer on their way to disk and back, bit for bit. What every training stage's state has in common.
+
+Called by the states of the stages.
+"""
+
+from pathlib import Path
+
+import torch
+
+from dunwu.models.loading import save_policy
+from dunwu.models.policy import Policy
+from dunwu.training.optimizer import MasterAdamW
+
+_POLICY, _OPTIMIZER = "model", "optimizer.pt"
+
+
+def policy_folder(checkpoint: Path) -> Path:
+    """Where the policy of a saved state lies: a plain Hugging Face folder."""
+    return checkpoint / _POLICY
+
+
+def save_weights(policy: Policy, optimizer: MasterAdamW, folder: Path) -> None:
+    """Write the policy and the optimizer's state."""
+    save_policy(policy, policy_folder(folder))
+    torch.save(optimizer.state_dict(), folder / _OPTIMIZER)
+
+
+def restore_optimizer(optimizer: MasterAdamW, folder: Path) -> None:
+    """Put back the optimizer's state; the policy is loaded from `policy_folder(folder)` instead."""
+    optimizer.load_state_dict(torch.load(folder / _OPTIMIZER, weights_only=True))
