@@ -15,7 +15,9 @@ from dunwu.records import Problem, RewardPart
 from dunwu.rewards.code_answer import complete_prompt, extract_program
 from dunwu.rewards.code_compare import same_output
 from dunwu.rewards.code_meter import MeteredExecutor, OutOfTimeError, limits_of_test, run_limits
+from dunwu.rewards.code_patch import apply_answer
 from dunwu.rewards.code_program import run_test_program
+from dunwu.rewards.code_repository import run_repository_tests
 from dunwu.rewards.code_run import (
     Program,
     compile_program,
@@ -24,7 +26,7 @@ from dunwu.rewards.code_run import (
     run_print_test,
     tool_fault,
 )
-from dunwu.rewards.code_task import Checker, CodeTask, CodeTaskError, read_code_task
+from dunwu.rewards.code_task import Checker, CodeTask, CodeTaskError, Repository, read_code_task
 from dunwu.rewards.code_verdict import JudgingError, NotGradableError, TestResult, describe
 from dunwu.sandbox.executor import Executor
 
@@ -59,12 +61,12 @@ def judge_code(problem: Problem, answer_text: str, executor: Executor, config: C
     """
     try:
         task = read_code_task(problem.metadata)
-        code = extract_program(answer_text, task.language)
+        code = answer_text if task.repository else extract_program(answer_text, task.language)
         if code is None:
             return RewardPart(0.0, detail=f"CE: the answer holds no closed block of {task.language} code")
         if len(code.encode(errors="replace")) > config.max_code_kib * 1024:
             return RewardPart(0.0, detail=f"CE: the program is longer than {config.max_code_kib} KiB")
-        judged = judge_program(task, code, executor, config, stop_early=config.score == "all")
+        judged = judge_program(task, code, executor, config)
     except (CodeTaskError, NotGradableError) as cause:
         return RewardPart(None, "not_gradable", str(cause))
     except (JudgingError, DunwuError, OSError) as cause:
@@ -92,17 +94,17 @@ def code_fault(problem: Problem, executor: Executor, config: CodeConfig) -> str 
         return f"it could not be checked: {type(cause).__name__}: {cause}"
 
 
-def judge_program(
-    task: CodeTask, code: str, executor: Executor, config: CodeConfig, *, stop_early: bool
-) -> Judgement:
-    """Run a solution's tests, one after the other.
+def judge_program(task: CodeTask, code: str, executor: Executor, config: CodeConfig) -> Judgement:
+    """Run a solution's tests, one after the other; with the score "all" only to the first that is not passed.
 
     Args:
-        stop_early: end at the first test that is not passed.
+        code: the solution; for a repository the answer that holds the patch.
     Raises:
         JudgingError, NotGradableError: no verdict can be reached.
     """
     metered = MeteredExecutor(executor, config.problem_seconds)
+    if task.repository is not None:
+        return _judge_patch(task, task.repository, code, metered, config)
     try:
         tests = _prepare(task, code, metered, config)
     except OutOfTimeError as cause:
@@ -116,7 +118,7 @@ def judge_program(
         except OutOfTimeError as cause:
             results.append(TestResult("TLE", str(cause)))
             break
-        if results[-1].verdict == "CE" or (stop_early and results[-1].verdict != "AC"):
+        if results[-1].verdict == "CE" or (config.score == "all" and results[-1].verdict != "AC"):
             break
     return Judgement(tuple(results), len(tests))
 
@@ -156,6 +158,23 @@ def _compiled_checker(checker: Checker, executor: Executor, config: CodeConfig) 
     return checker, program
 
 
+def _judge_patch(
+    task: CodeTask, repository: Repository, answer: str, executor: Executor, config: CodeConfig
+) -> Judgement:
+    ids = (*repository.fail_to_pass, *repository.pass_to_pass)
+    try:
+        patched = apply_answer(answer, repository, executor, run_limits(config.compile_limits))
+        if isinstance(patched, TestResult):
+            return Judgement((patched,), len(ids))
+        if config.score == "compile":
+            return Judgement((TestResult("AC", "the patch applies"),), 1)
+        limits = limits_of_test(config, task)
+        results = run_repository_tests(ids, patched.files, repository, executor, limits)
+    except OutOfTimeError as cause:
+        results = [TestResult("TLE", str(cause))]
+    return Judgement(tuple(results), len(ids))
+
+
 def _relabelled(
     result: TestResult, task: CodeTask, code: str, executor: Executor, config: CodeConfig
 ) -> TestResult:
@@ -168,7 +187,7 @@ def _relabelled(
 
 def _reference_fault(task: CodeTask, reference: str, executor: Executor, config: CodeConfig) -> str | None:
     code = extract_program(reference, task.language) or reference
-    judged = judge_program(task, code, executor, config.model_copy(update={"score": "all"}), stop_early=True)
+    judged = judge_program(task, code, executor, config.model_copy(update={"score": "all"}))
     if judged.passed == judged.num_tests:
         return None
     return f"its reference solution fails: {describe(judged.results, judged.num_tests, config.detail_chars)}"
@@ -181,6 +200,8 @@ def _emptiness_fault(task: CodeTask, executor: Executor, config: CodeConfig) -> 
         return "a program that prints nothing passes its tests"
     if task.calls and all(test.expected is None for test in task.calls):
         return "a function that returns nothing passes its tests"
+    if task.repository is not None:
+        return _unpatched_fault(task, task.repository, executor, config)
     if task.test_program:
         stub = f"def {task.entry_point}(*args, **kwargs):\n    return None\n" if task.entry_point else ""
         judged = judge_program(
@@ -188,4 +209,19 @@ def _emptiness_fault(task: CodeTask, executor: Executor, config: CodeConfig) -> 
         )
         if judged.passed == judged.num_tests:
             return "a function that returns nothing passes its tests"
+    return None
+
+
+def _unpatched_fault(
+    task: CodeTask, repository: Repository, executor: Executor, config: CodeConfig
+) -> str | None:
+    """Why the unit tests do not tell a mended repository from the one that was given."""
+    ids = (*repository.fail_to_pass, *repository.pass_to_pass)
+    results = run_repository_tests(ids, repository.files, repository, executor, limits_of_test(config, task))
+    for name, result in zip(ids, results, strict=True):
+        if (result.verdict == "AC") == (name in repository.fail_to_pass):
+            state = (
+                "is passed" if result.verdict == "AC" else f"is not passed ({result.verdict} {result.detail})"
+            )
+            return f"without any patch the test {name} {state}"
     return None

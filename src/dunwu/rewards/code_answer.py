@@ -76,7 +76,7 @@ def extract_patch(answer: str) -> str | None:
     start = _DIFF_START.search(answer)
     if blocks or start is None or not _is_diff(answer[start.start() :]):
         return None
-    return answer[start.start() :].rstrip() + "\n"
+    return answer[start.start() :].rstrip("\n") + "\n"
 
 
 def extract_files(answer: str) -> dict[str, str]:

@@ -1,40 +1,15 @@
-"""Judges a solution by a test program (HumanEval, MBPP): the two run in processes that share plain data only."""
+"""Judges a solution by a test program (HumanEval, MBPP) that runs in a process apart."""
 
-import inspect
-import json
-import secrets
 from functools import lru_cache
-from types import ModuleType
 
-from dunwu.rewards import code_remote, code_servant, code_tester, code_wire
 from dunwu.rewards.code_answer import complete_prompt, defines
+from dunwu.rewards.code_apart import run_apart
 from dunwu.rewards.code_task import CodeTask
-from dunwu.rewards.code_verdict import JudgingError, NotGradableError, TestResult, failed_run
+from dunwu.rewards.code_verdict import NotGradableError, TestResult
 from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.records import Limits
 
-_EXTRA_PROCESSES = 2
 _SEEN = ("input", "expected", "got")
-
-
-@lru_cache(maxsize=1)
-def tester_source() -> str:
-    """The tester and what it needs, as one program."""
-    return (
-        bundle(code_wire, code_remote, code_servant, code_tester)
-        + "\nsys.modules['dunwu.rewards.code_tester'].main()\n"
-    )
-
-
-def bundle(*modules: ModuleType) -> str:
-    """Return a program that defines the modules, in this order, under their own names."""
-    texts = [(module.__name__, inspect.getsource(module)) for module in modules]
-    return (
-        "import sys, types\n"
-        f"for name, text in {texts!r}:\n"
-        "    sys.modules[name] = module = types.ModuleType(name)\n"
-        "    exec(compile(text, name, 'exec'), vars(module))\n"
-    )
 
 
 def run_test_program(
@@ -46,48 +21,23 @@ def run_test_program(
         code: the solution as extracted from the answer, a completion of the task's prompt if it has one.
         program: the test; where it defines `check`, `check(entry_point)` is called at its end, as HumanEval does.
     Raises:
-        JudgingError: the sandbox failed, or does not keep the solution away from the tester.
-        NotGradableError: the test does what cannot be done across processes.
+        JudgingError, NotGradableError: as `run_apart`; the task's prompt is not the beginning of a program.
     """
     if task.entry_point and defines(program, "check"):
         program += f"\ncheck({task.entry_point})\n"
-    secret = secrets.token_hex(16)
     request = {
         "solution": complete_prompt(task.prompt, code, task.entry_point),
         "prompt": prompt_alone(task.prompt),
         "program": program,
         "entry_point": task.entry_point,
-        "secret": secret,
     }
-    execution = executor.run_python(tester_source(), json.dumps(request).encode(), {}, limits)
-    failed = failed_run(execution)
-    if failed is not None:
-        return failed
-    report = _read_report(execution.stdout, secret)
-    if report is None:
-        return TestResult("RE", "the test program did not reach its end")
-    match report["verdict"]:
-        case "unprotected":
-            raise JudgingError(f"this sandbox does not protect a test program: {report['detail']}")
-        case "unsupported":
-            raise NotGradableError(f"the test program cannot run apart from the solution: {report['detail']}")
-    seen = {name: report[name] for name in _SEEN if name in report}
-    verdict = report["verdict"]
-    if verdict == "RE" and "MemoryError" in report["detail"]:
+    report = run_apart(request, executor, limits)
+    if isinstance(report, TestResult):
+        return report
+    verdict, detail = report["verdict"], report["detail"]
+    if verdict == "RE" and "MemoryError" in detail:
         verdict = "MLE"
-    return TestResult(verdict, report["detail"], seen)
-
-
-def tester_limits(limits: Limits) -> Limits:
-    """The limits of a run that holds a tester beside the solution."""
-    return Limits(
-        cpu_seconds=limits.cpu_seconds,
-        wall_seconds=limits.wall_seconds,
-        memory_bytes=limits.memory_bytes,
-        output_bytes=limits.output_bytes,
-        processes=limits.processes + _EXTRA_PROCESSES,
-        file_bytes=limits.file_bytes,
-    )
+    return TestResult(verdict, detail, {name: report[name] for name in _SEEN if name in report})
 
 
 @lru_cache(maxsize=4096)
@@ -104,13 +54,3 @@ def prompt_alone(prompt: str) -> str:
             continue
         return prompt + body
     raise NotGradableError("the task's prompt is not the beginning of a Python program")
-
-
-def _read_report(stdout: bytes, secret: str) -> dict[str, str] | None:
-    try:
-        report = json.loads(stdout)
-    except ValueError:
-        return None
-    if not isinstance(report, dict) or not secrets.compare_digest(str(report.get("secret")), secret):
-        return None
-    return report

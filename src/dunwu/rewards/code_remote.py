@@ -7,6 +7,7 @@ Imports the standard library only.
 
 import builtins
 import sys
+import types
 from typing import Any
 
 from dunwu.rewards.code_wire import Channel, decode, encode
@@ -69,6 +70,8 @@ class Solution:
         self._exceptions: dict[tuple[str, ...], type[Exception]] = {}
         self.fault = ""
         """What ended the conversation, once something has."""
+        self.unsupported = ""
+        """What the tests did that cannot be done across processes."""
         self.last_call: tuple[str, Any] | None = None
         """The latest call in words, and what it returned."""
 
@@ -80,6 +83,18 @@ class Solution:
         """
         reply = self._ask(["load", source])
         return reply[1] if reply[0] == "syntax" else self._result(reply)
+
+    def unpack(self, files: dict[str, str], folders: list[str]) -> None:
+        """Lay a repository's files where the solution's process can import them from these folders."""
+        self._result(self._ask(["unpack", files, folders]))
+
+    def import_module(self, name: str) -> Any:
+        """Return a module that the solution's process has imported.
+
+        Raises:
+            Exception: what importing it raised.
+        """
+        return self._result(self._ask(["import", name]))
 
     def look_up(self, name: str) -> Any:
         """Return the solution's global of that name.
@@ -167,12 +182,16 @@ class Solution:
     def _refer(self, value: Any) -> list[Any]:
         if type(value) is RemoteObject:
             return ["o", value._number]
-        if type(value).__name__ in ("function", "builtin_function_or_method", "method"):
+        if isinstance(value, types.ModuleType) and "_there" in vars(value):
+            return ["o", vars(value)["_there"]._number]
+        if callable(value) and not isinstance(value, type):
             self._callbacks.append(value)
             return ["k", len(self._callbacks) - 1]
         kind = type(value).__name__
-        self.fault = f"it hands a {kind} to the solution, which can only be given plain data and functions"
-        raise UnsupportedTestError(self.fault)
+        self.unsupported = (
+            f"a {kind} is handed to the solution, which can only be given plain data and functions"
+        )
+        raise UnsupportedTestError(self.unsupported)
 
     def _resolve(self, data: list[Any]) -> Any:
         match data:
@@ -203,6 +222,9 @@ class RemoteObject:
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._solution.perform("set", self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._solution.perform("del", self, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._solution.perform("call", self, *args, **kwargs)

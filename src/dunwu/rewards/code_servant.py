@@ -8,6 +8,7 @@ own objects, or what was raised. Imports the standard library only.
 import builtins
 import io
 import operator
+import os
 import sys
 import traceback
 import types
@@ -21,6 +22,7 @@ _OPERATIONS: dict[str, Any] = {
     "call": lambda target, *args, **kwargs: target(*args, **kwargs),
     "get": getattr,
     "set": setattr,
+    "del": delattr,
     "isinstance": lambda cls, value: isinstance(value, cls),
     "dir": dir,
     "str": str,
@@ -83,6 +85,8 @@ class Servant:
         match operation:
             case "load":
                 return self._load(rest[0])
+            case "unpack":
+                return self._unpack(*rest)
             case "import":
                 __import__(rest[0])
                 return ["ok", self._encode(sys.modules[rest[0]]), []]
@@ -104,6 +108,15 @@ class Servant:
         code = compile(source, "solution.py", "exec")
         sys.modules["solution"] = self._module
         exec(code, vars(self._module))
+        return ["ok", None, []]
+
+    def _unpack(self, files: dict[str, str], folders: list[str]) -> list[Any]:
+        for path, text in files.items():
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            with open(path, "w") as file:
+                file.write(text)
+        sys.path[:0] = [os.path.abspath(folder) for folder in folders]
+        sys.dont_write_bytecode = True
         return ["ok", None, []]
 
     def _encode(self, value: Any) -> Any:
@@ -151,8 +164,11 @@ class Servant:
         except Exception:
             args = ["l", _text(error)]
         frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == "solution.py"]
-        where = f" (line {lines[-1]} of the program)" if lines else ""
+        home = os.getcwd()
+        own = [
+            frame for frame in frames if frame.filename == "solution.py" or frame.filename.startswith(home)
+        ]
+        where = f" (line {own[-1].lineno} of {os.path.basename(own[-1].filename)})" if own else ""
         return ["raise", _lineage(type(error)), args, _text(error) + where]
 
     def _take_printed(self) -> str:

@@ -18,7 +18,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from dunwu.rewards.code_remote import Solution, SolutionEndedError, UnsupportedTestError
+from dunwu.rewards.code_remote import Solution, SolutionEndedError
 from dunwu.rewards.code_servant import Servant
 from dunwu.rewards.code_wire import Channel
 
@@ -47,7 +47,9 @@ def main() -> None:
     if channel.receive() != "shut out" or not protected:
         report = {"verdict": "unprotected", "detail": "the solution could read the tester's memory"}
     else:
-        report = run_test(Solution(channel), task)
+        report = (
+            run_repository(Solution(channel), task) if "ids" in task else run_test(Solution(channel), task)
+        )
     report["secret"] = task["secret"]
     os.write(verdict_file, json.dumps(report).encode())
     os.kill(process, signal.SIGKILL)
@@ -75,6 +77,21 @@ def _be_solution(tester: int, incoming: int, outgoing: int) -> None:
         os._exit(0)
 
 
+def run_repository(solution: Solution, task: dict[str, Any]) -> dict[str, Any]:
+    """Lay the repository's files in the solution's process, run its unit tests here, and return their verdicts."""
+    from dunwu.rewards.code_unit_tests import run_unit_tests  # sent along only where there are any
+
+    try:
+        solution.unpack(task["files"], task["folders"])
+        outcomes = run_unit_tests(solution, task)
+    except BaseException as error:
+        outcomes = {}
+        solution.fault = solution.fault or _words(error)
+    if solution.unsupported:
+        return {"verdict": "unsupported", "detail": solution.unsupported}
+    return {"verdict": "ran", "detail": solution.fault, "outcomes": outcomes}
+
+
 def run_test(solution: Solution, task: dict[str, Any]) -> dict[str, Any]:
     """Load the solution, run the test program, and return the verdict with what was seen."""
     try:
@@ -86,11 +103,13 @@ def run_test(solution: Solution, task: dict[str, Any]) -> dict[str, Any]:
         return {"verdict": "RE", "detail": _words(error)}
     try:
         exec(compile(task["program"], "test_program", "exec"), space)
-    except UnsupportedTestError as error:
-        return {"verdict": "unsupported", "detail": str(error)}
     except BaseException as error:
+        if solution.unsupported:
+            return {"verdict": "unsupported", "detail": solution.unsupported}
         verdict = "WA" if isinstance(error, AssertionError) else "RE"
         return {"verdict": verdict, **_seen(error, solution, task["program"])}
+    if solution.unsupported:
+        return {"verdict": "unsupported", "detail": solution.unsupported}
     if solution.fault:
         return {"verdict": "RE", "detail": solution.fault}
     return {"verdict": "AC", "detail": ""}

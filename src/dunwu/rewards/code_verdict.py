@@ -1,5 +1,6 @@
 """What became of one test, and what is said about it. Runs nothing."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,6 +10,7 @@ from dunwu.sandbox.records import Execution
 Verdict = Literal["AC", "WA", "TLE", "MLE", "OLE", "RE", "CE"]
 """Accepted, wrong answer, time limit, memory limit, output limit, runtime error, compile error."""
 
+_ERROR = re.compile(r"[\w.]*(?:Error|Exception)\b|terminate called")
 _OUT_OF_MEMORY = ("MemoryError", "std::bad_alloc", "JavaScript heap out of memory", "Cannot allocate memory")
 
 
@@ -38,7 +40,7 @@ def failed_run(execution: Execution) -> TestResult | None:
         JudgingError: the sandbox did not run the program.
     """
     errors = execution.stderr.decode(errors="replace").strip()
-    last = errors.rsplit("\n", 1)[-1]
+    last = _reason(errors)
     match execution.outcome:
         case "time":
             return TestResult("TLE", execution.detail or "it ran out of time")
@@ -53,6 +55,12 @@ def failed_run(execution: Execution) -> TestResult | None:
         case "exited" if execution.exit_code != 0:
             return _ran_wrong(f"exit code {execution.exit_code}{': ' + last if last else ''}", errors)
     return None
+
+
+def _reason(errors: str) -> str:
+    """The last line of what a program wrote to stderr that names an error, else its last line."""
+    lines = errors[-5000:].split("\n")
+    return next((line for line in reversed(lines) if _ERROR.match(line)), lines[-1]).strip()
 
 
 def _ran_wrong(detail: str, errors: str) -> TestResult:

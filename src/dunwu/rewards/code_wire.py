@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 MAX_LINE_BYTES = 64 * 2**20
 
-_SEQUENCES: dict[str, Callable[[Any], Any]] = {"l": list, "t": tuple, "s": set, "f": frozenset, "q": deque}
+_SEQUENCES: dict[str, Any] = {"l": list, "t": tuple, "s": set, "f": frozenset, "q": deque}
 _TAGS = {make: tag for tag, make in _SEQUENCES.items()}
 _SCALARS = (bool, int, float, str)
 
@@ -33,9 +33,8 @@ def encode(value: Any, refer: Callable[[Any], list[Any]]) -> Any:
         return ["c", value.real, value.imag]
     if kind is range:
         return ["r", value.start, value.stop, value.step]
-    for scalar in (int, float, str):
-        if isinstance(value, scalar):
-            return scalar.__getnewargs__(value)[0]  # an IntEnum, a subclass of str: its plain value
+    if isinstance(value, (int, float, str)):
+        return value.__getnewargs__()[0]  # an IntEnum, a subclass of str: its plain value
     return _encode_library(value) or refer(value)
 
 
