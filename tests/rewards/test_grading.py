@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dunwu.config.grading import LocalGrading
 from dunwu.config.output_form import SpecialTokenForm, ThinkAnswerForm
 from dunwu.config.reward import AccuracyReward, FormatReward
 from dunwu.errors import DataError
 from dunwu.records import Problem, RewardPart
-from dunwu.rewards import accuracy, grading
+from dunwu.rewards import accuracy
 from dunwu.rewards.accuracy import vote_key
 from dunwu.rewards.bounded import VerdictCache
 from dunwu.rewards.grading import Grader
@@ -217,9 +218,9 @@ def test_a_thousand_concurrent_calls_have_no_false_time_out(problem: MakeProblem
 
 def test_submit_blocks_while_too_many_wait(problem: MakeProblem, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
-    monkeypatch.setattr(grading, "MAX_PENDING", 2)
+    service = LocalGrading(max_pending=2)
     monkeypatch.setattr(accuracy, "exact_match", lambda answer, reference: gate.wait(20))
-    with Grader([AccuracyReward()], num_workers=1) as grader:
+    with Grader([AccuracyReward()], service=service, num_workers=1) as grader:
         item = (problem("5", "exact"), completion("5"))
         futures = [grader.submit(*item), grader.submit(*item)]
         third = threading.Thread(target=lambda: futures.append(grader.submit(*item)), daemon=True)

@@ -60,7 +60,7 @@ def load_function(path: str) -> Callable[..., Any]:
     function = getattr(module, name)
     if not callable(function):
         raise FunctionError(f"{name} in {place} is a {type(function).__name__}, not a function")
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def split_path(path: str) -> tuple[str, str]:

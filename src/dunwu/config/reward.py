@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat
+from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, PositiveInt
 
 from dunwu.config.base import ConfigModel
 
@@ -50,7 +50,29 @@ class FormatReward(RewardBase):
     kind: Literal["format"] = "format"
 
 
-RewardConfig = Annotated[AccuracyReward | FormatReward, Field(discriminator="kind")]
+class FunctionReward(RewardBase):
+    """What a function of your own returns: a number, None where the reward does not apply, or a dict of numbers,
+    whose sum counts and whose entries are logged. It runs in a process of its own."""
+
+    kind: Literal["function"] = "function"
+    path: str
+    """ "package.module:function" or "file.py:function"; plain or async. It may take, by these names: completion,
+    prompt, question, reference, answer, reasoning, num_tokens, finish_reason, language, kind, id, columns (a dict
+    with the task's own columns), and the keys of `params`."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments, the same for every completion."""
+    batched: bool = False
+    """The function takes a list in place of each value (but for `params`) and returns a list."""
+    batch_size: PositiveInt = 16
+    """Completions given to one call of a batched function, or run at the same time by an async one, at most."""
+    timeout_seconds: PositiveFloat = 30.0
+    """Time limit of one call, on the clock, counted from when it starts."""
+    num_processes: PositiveInt = 1
+    """Calls made at the same time; each process imports the function's module."""
+
+
+RuleReward = AccuracyReward | FormatReward
+RewardConfig = Annotated[RuleReward | FunctionReward, Field(discriminator="kind")]
 
 
 def repeated_names(rewards: Sequence[RewardBase]) -> list[str]:

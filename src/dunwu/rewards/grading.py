@@ -6,35 +6,36 @@ one with status "error" on that rollout alone. Called by the RL stage, by evalua
 """
 
 import os
-import threading
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 
+from dunwu.config.grading import GradingConfig, LocalGrading
 from dunwu.config.output_form import R1_ZERO_FORM, OutputForm
-from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, repeated_names
-from dunwu.errors import ConfigError, DataError
+from dunwu.config.reward import (
+    AccuracyReward,
+    FormatReward,
+    FunctionReward,
+    RewardConfig,
+    RuleReward,
+    repeated_names,
+)
+from dunwu.errors import ConfigError
+from dunwu.functional.intervals import Interval
 from dunwu.records import FinishReason, Problem, Reward, RewardPart
 from dunwu.rewards.accuracy import ProblemGraders, vote_key
 from dunwu.rewards.answers import AnswerSource, extract_answer
 from dunwu.rewards.combination import weighted_sum
 from dunwu.rewards.format import format_part
+from dunwu.rewards.gradable import Ungradable, refusal
 from dunwu.rewards.item import GradingItem
 from dunwu.rewards.notation import final_statement
 from dunwu.rewards.output_form import split
+from dunwu.rewards.service import BusyLog, GradingService, joined
+from dunwu.rewards.user import FunctionVerdict, UserFunction
 from dunwu.rewards.worker_pool import WorkerPool
-
-MAX_PENDING = 4096
-"""Completions that may wait for their grading; `submit` blocks beyond."""
-
-
-@dataclass(frozen=True)
-class Ungradable:
-    """A problem whose reference no answer can be judged against, and why."""
-
-    problem: Problem
-    why: str
 
 
 class Grader:
@@ -43,8 +44,8 @@ class Grader:
     Args:
         rewards: the parts, each under a name of its own.
         output_form: how completions mark thinking and answer; every part goes by the same.
-        num_workers: grading processes; started only when a grading needs one. None: one per processor, at
-            most 4.
+        service: how many are graded at the same time, and how long one may take.
+        num_workers: in place of the service's.
     Raises:
         ConfigError: two parts have the same name.
     """
@@ -54,21 +55,31 @@ class Grader:
         rewards: Sequence[RewardConfig],
         *,
         output_form: OutputForm = R1_ZERO_FORM,
+        service: GradingConfig | None = None,
         num_workers: int | None = None,
     ) -> None:
-        self._rewards = tuple(rewards)
-        self._weights = {reward.part_name: reward.weight for reward in rewards}
         if repeated := repeated_names(rewards):
             raise ConfigError(f"two rewards are called {repeated[0]!r}; give each a `name` of its own")
-        accuracy = next((reward for reward in rewards if isinstance(reward, AccuracyReward)), None)
-        self._checks_answers = accuracy is not None
-        self._answer_from: tuple[AnswerSource, ...] = (accuracy or AccuracyReward()).answer_from
+        service = service or LocalGrading()
+        num_workers = num_workers or service.num_workers or min(4, _num_processors())
+        self._rules = [reward for reward in rewards if not isinstance(reward, FunctionReward)]
+        self._weights = {reward.part_name: reward.weight for reward in rewards}
         self._form = output_form
-        num_workers = num_workers or min(4, _num_processors())
         self._pool = WorkerPool(num_workers)
-        self._problems = ProblemGraders(self._pool, (accuracy or AccuracyReward()).timeout_seconds)
-        self._threads = ThreadPoolExecutor(num_workers, thread_name_prefix="grading")
-        self._pending = threading.BoundedSemaphore(MAX_PENDING)
+        self._accuracy = {
+            reward.part_name: ProblemGraders(self._pool, reward.timeout_seconds)
+            for reward in rewards
+            if isinstance(reward, AccuracyReward)
+        }
+        first = next((reward for reward in rewards if isinstance(reward, AccuracyReward)), AccuracyReward())
+        self._answer_from: tuple[AnswerSource, ...] = first.answer_from
+        self._busy = BusyLog()
+        self._functions = {
+            reward.part_name: UserFunction(reward, self._busy)
+            for reward in rewards
+            if isinstance(reward, FunctionReward)
+        }
+        self._service = GradingService(num_workers, service.max_pending, service.deadline_seconds, self._busy)
 
     def __enter__(self) -> "Grader":
         return self
@@ -82,7 +93,22 @@ class Grader:
         """End the grading processes and cancel what still waits. Grading after this gives parts with status
         "error"."""
         self._pool.close()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._service.close()
+        for function in self._functions.values():
+            function.close()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Since the start: gradings given up at their deadline, and jobs of grading processes tried twice."""
+        of_functions = sum(function.num_retries for function in self._functions.values())
+        return {
+            "late_gradings": self._service.num_late,
+            "grading_retries": self._pool.num_retries + of_functions,
+        }
+
+    def take_busy(self) -> list[Interval]:
+        """Return when gradings were at work since the last call, on the clock `time.monotonic`."""
+        return self._busy.take()
 
     def grade(
         self,
@@ -106,23 +132,10 @@ class Grader:
             are not applicable are left out of it; it is None if a part is an error or not gradable, or if
             none applies.
         """
-        thinking = split(text, self._form)
-        item = GradingItem(
-            problem,
-            text,
-            finish_reason,
-            num_tokens,
-            reasoning=thinking.reasoning,
-            summary=thinking.summary,
-            prompt_text=prompt_text,
-        )
-        item = replace(item, answer=self._answer(item, self._answer_from))
-        parts = {reward.part_name: self._part(reward, item) for reward in self._rewards}
-        return Reward(
-            weighted_sum(parts, self._weights),
-            parts,
-            None if item.answer is None else vote_key(problem, item.answer),
-        )
+        item = self._item(problem, text, finish_reason, num_tokens, prompt_text)
+        futures = {name: function.submit(item) for name, function in self._functions.items()}
+        rules = self._rule_parts(item)
+        return self._combine(item, rules, {name: future.result() for name, future in futures.items()})
 
     def submit(
         self,
@@ -133,22 +146,16 @@ class Grader:
         num_tokens: int | None = None,
         prompt_text: str = "",
     ) -> "Future[Reward]":
-        """Start to grade one completion beside other work; blocks while MAX_PENDING others wait.
+        """Start to grade one completion beside other work; blocks while as many as may are pending.
 
         In asyncio: `await asyncio.wrap_future(grader.submit(...))`.
         Raises:
             RuntimeError: the grader is closed.
         """
-        self._pending.acquire()
-        try:
-            future = self._threads.submit(
-                self.grade, problem, text, finish_reason, num_tokens=num_tokens, prompt_text=prompt_text
-            )
-        except RuntimeError:
-            self._pending.release()
-            raise
-        future.add_done_callback(lambda _: self._pending.release())
-        return future
+        item = self._item(problem, text, finish_reason, num_tokens, prompt_text)
+        rules = self._service.submit(lambda: self._rule_parts(item), self._late_parts)
+        functions = {name: function.submit(item) for name, function in self._functions.items()}
+        return joined(rules, functions, partial(self._combine, item))
 
     def grade_all(self, items: Iterable[tuple[Problem, str, FinishReason]]) -> list[Reward]:
         """Grade many completions side by side; results in the order of the items."""
@@ -157,9 +164,15 @@ class Grader:
     def check_gradable(self, problems: Sequence[Problem]) -> list[Ungradable]:
         """Return the problems whose reference no answer can be graded against, in order. Empty without
         accuracy."""
-        if not self._checks_answers:
+        graders = next(iter(self._accuracy.values()), None)
+        if graders is None:
             return []
-        faults = self._threads.map(self._problems.reference_fault, problems)
+        late = "it could not be checked in time"
+        futures = [
+            self._service.submit(partial(graders.reference_fault, problem), lambda: late)
+            for problem in problems
+        ]
+        faults = [future.result() for future in futures]
         return [
             Ungradable(problem, why) for problem, why in zip(problems, faults, strict=True) if why is not None
         ]
@@ -171,32 +184,59 @@ class Grader:
             DataError: there is one; the message counts them and names the first five.
         """
         found = self.check_gradable(problems)
-        if not found:
-            return
-        lines = [
-            f"  {item.problem.metadata.get('where', item.problem.id)} (grader {item.problem.grader}): {item.why}"
-            for item in found[:5]
-        ]
-        more = f"\n  ... and {len(found) - 5} more" if len(found) > 5 else ""
-        raise DataError(
-            f"{len(found)} of {len(problems)} problems have a reference that cannot be graded:\n"
-            + "\n".join(lines)
-            + more
-            + "\nCorrect or remove them, or choose another grader for the task (math, numeric, exact)."
-        )
+        if found:
+            raise refusal(found, len(problems))
 
-    def _part(self, reward: RewardConfig, item: GradingItem) -> RewardPart:
+    def _item(
+        self,
+        problem: Problem,
+        text: str,
+        finish_reason: FinishReason,
+        num_tokens: int | None,
+        prompt_text: str,
+    ) -> GradingItem:
+        thinking = split(text, self._form)
+        item = GradingItem(
+            problem,
+            text,
+            finish_reason,
+            num_tokens,
+            reasoning=thinking.reasoning,
+            summary=thinking.summary,
+            prompt_text=prompt_text,
+        )
+        return replace(item, answer=self._answer(item, self._answer_from))
+
+    def _rule_parts(self, item: GradingItem) -> dict[str, RewardPart]:
+        return {reward.part_name: self._part(reward, item) for reward in self._rules}
+
+    def _late_parts(self) -> dict[str, RewardPart]:
+        part = RewardPart(None, "error", "grading was given up at its deadline")
+        return {reward.part_name: part for reward in self._rules}
+
+    def _part(self, reward: RuleReward, item: GradingItem) -> RewardPart:
         try:
             match reward:
                 case AccuracyReward():
                     if reward.answer_from != self._answer_from:
                         item = replace(item, answer=self._answer(item, reward.answer_from))
-                    return self._problems.judge(item, reward.answer_from)
+                    return self._accuracy[reward.part_name].judge(item, reward.answer_from)
                 case FormatReward():
                     return format_part(item, self._form)
         except Exception as error:  # the reward door: a grader that fails is data, not a crash
             return RewardPart(None, "error", f"{type(error).__name__}: {error}")
         raise AssertionError(reward)
+
+    def _combine(
+        self, item: GradingItem, rules: Mapping[str, RewardPart], verdicts: Mapping[str, FunctionVerdict]
+    ) -> Reward:
+        found = {**rules, **{name: verdict.part for name, verdict in verdicts.items()}}
+        parts = {name: found[name] for name in self._weights}
+        total = weighted_sum(parts, self._weights)
+        for name, verdict in verdicts.items():
+            parts |= {f"{name}.{entry}": part for entry, part in verdict.entries.items()}
+        answer = None if item.answer is None else vote_key(item.problem, item.answer)
+        return Reward(total, parts, answer)
 
     def _answer(self, item: GradingItem, answer_from: Sequence[AnswerSource]) -> str | None:
         """Return the final answer in the first of the forms that the completion has."""

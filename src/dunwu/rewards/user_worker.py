@@ -34,7 +34,7 @@ class FunctionCaller:
     """Loads a function once and calls it for jobs.
 
     A job is {"path", "params", "batched", "items": [arguments by name], "item_seconds"}; its reply is
-    {"results": one `Result` for each item} or, where the call as a whole failed, {"fault"}.
+    {"results": one `Result` for each item, "asynchronous"} or, where the call as a whole failed, {"fault"}.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class FunctionCaller:
         items = [{name: item[name] for name in self._arguments} for item in job["items"]]
         if job["batched"]:
             return self._call_batch(items, job["params"])
-        return {"results": self._call_each(items, job["params"], job["item_seconds"])}
+        return self._call_each(items, job["params"], job["item_seconds"])
 
     def _call_batch(self, items: Sequence[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
         assert callable(self._function)
@@ -77,7 +77,7 @@ class FunctionCaller:
 
     def _call_each(
         self, items: Sequence[dict[str, Any]], params: dict[str, Any], seconds: float
-    ) -> list[Result]:
+    ) -> dict[str, Any]:
         assert callable(self._function)
         results: list[Result | Awaitable[Any]] = []
         for item in items:
@@ -87,7 +87,8 @@ class FunctionCaller:
                 results.append({"fault": fault_of(error)})
                 continue
             results.append(value if inspect.isawaitable(value) else read_result(value))
-        return self._loop.run(_gather(results, seconds))
+        asynchronous = any(inspect.isawaitable(result) for result in results)
+        return {"results": self._loop.run(_gather(results, seconds)), "asynchronous": asynchronous}
 
 
 async def _wait_for(value: Awaitable[Any]) -> Any:
