@@ -82,7 +82,7 @@ def test_sampling_gives_a_sign_of_life_only_when_it_takes_long(plain, clock):
 def test_an_evaluation_is_told_at_its_end(plain):
     plain.evaluation("before", 0, 8)
     plain.evaluation("before", 8, 8)
-    assert printed(plain) == "evaluating (before): 8 of 8 completions\n"
+    assert printed(plain) == "evaluating (before): 8 of 8 samples\n"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""The curves of an RL stage as one picture: reward, accuracy, length, self-checking, KL and entropy over the steps.
+"""The curves of a stage as one picture: reward, accuracy, length, self-checking, KL and entropy over the steps of an RL stage;
+loss, entropy, gradient norm and learning rate over those of a fine-tuning stage.
 
 Reads the run folder alone and computes nothing that is not in it. Called by `dunwu plot` and at the end of `dunwu run`.
 """
@@ -18,9 +19,10 @@ class _Panel(NamedTuple):
     title: str
     lines: Mapping[str, str]
     percent: bool = False
+    held_out: Mapping[str, str] = {}
 
 
-_PANELS = (
+_RL_PANELS = (
     _Panel("reward", {"reward": "sum", "reward_accuracy": "accuracy", "reward_format": "format"}),
     _Panel("right answers", {"accuracy": "training samples"}, percent=True),
     _Panel(
@@ -29,6 +31,14 @@ _PANELS = (
     _Panel("checks itself", {"self_check_frac": "share of completions"}, percent=True),
     _Panel("KL to the reference (nats per token)", {"kl": "k3"}),
     _Panel("entropy (nats per token)", {"entropy": "policy"}),
+)
+_SFT_PANELS = (
+    _Panel("loss (nats per trained token)", {"nll": "training samples"}, held_out={"nll": "held out"}),
+    _Panel("right tokens", {}, percent=True, held_out={"token_accuracy": "held out"}),
+    _Panel("entropy (nats per trained token)", {"entropy": "policy"}),
+    _Panel("gradient norm", {"grad_norm": "before clipping"}),
+    _Panel("learning rate", {"learning_rate": "AdamW"}),
+    _Panel("trained tokens", {"trained_tokens": "per step"}),
 )
 
 
@@ -58,11 +68,18 @@ def _draw_stage(run: RunFolder, stage: StageFolder, path: Path) -> None:
     figure = Figure(figsize=(11, 6), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"{run.recipe.name}: {stage.name}, {len(steps)} steps, seed {run.recipe.seed}")
-    for axes, panel in zip(figure.subplots(2, 3).flat, _PANELS, strict=True):
+    panels = _SFT_PANELS if "nll" in metrics[0] else _RL_PANELS
+    for axes, panel in zip(figure.subplots(2, 3).flat, panels, strict=True):
         for name, label in panel.lines.items():
             _line(axes, steps, [record.get(name) for record in metrics], label)
         if panel.title == "right answers":
             _held_out(axes, stage)
+        for name, label in panel.held_out.items():
+            records = [
+                record for label in stage.evaluation_labels() if (record := stage.read_evaluation(label))
+            ]
+            steps_then, values = [r["step"] for r in records], [r[name] for r in records]
+            axes.plot(steps_then, values, "o-", markersize=4, color="black", label=label)
         axes.set_title(panel.title, fontsize=10)
         axes.set_xlabel("step", fontsize=8)
         axes.grid(alpha=0.25)

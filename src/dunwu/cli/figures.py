@@ -29,6 +29,7 @@ class Figure:
 
 
 FIGURES = (
+    Figure("nll", "loss in nats per token", "loss", "number"),
     Figure("reward", "reward", "reward", "number"),
     Figure("accuracy", "right answers", "right", "share"),
     Figure("format", "right format", "format", "share"),

@@ -27,6 +27,9 @@ _NAMES = {
     "length_mean": "length in tokens",
     "self_check_frac": "checks itself",
     "truncated_frac": "cut at the limit",
+    "nll": "loss (nats per token)",
+    "perplexity": "perplexity",
+    "token_accuracy": "right tokens",
 }
 
 
@@ -55,7 +58,7 @@ def before_after(record: Mapping[str, Any]) -> Table:
         if _is_cons(key)
     }
     table = Table(title=_title(record), title_justify="left", title_style="bold")
-    table.add_column("held-out problems")
+    table.add_column("held-out problems" if "num_problems" in record else "held-out conversations")
     for column in ("before", "after"):
         table.add_column(column, justify="right")
     for key, name in {"pass_at_1": _NAMES["pass_at_1"], **names, **_NAMES}.items():
@@ -112,7 +115,10 @@ def _places(run: RunFolder) -> list[tuple[str, str]]:
 
 
 def _title(record: Mapping[str, Any]) -> str:
-    title = f"{record['name']}: {record['num_problems']} held-out problems"
+    if "num_problems" in record:
+        title = f"{record['name']}: {record['num_problems']} held-out problems"
+    else:
+        title = f"{record['name']}: {record['held_out']['conversations']} held-out conversations"
     seconds = record.get("wall_seconds")
     return title if seconds is None else f"{title}, {duration(seconds)}"
 
@@ -127,5 +133,7 @@ def _written(figures: Mapping[str, Any], key: str) -> str:
         return "-"
     if key == "length_mean":
         return f"{value:.1f}"
+    if key in ("nll", "perplexity"):
+        return f"{value:.4g}"
     interval = figures.get(f"{key}_interval")
     return share(value) + (f" ± {50 * (interval[1] - interval[0]):.1f}" if interval else "")

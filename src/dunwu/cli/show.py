@@ -69,10 +69,15 @@ def show(
     else:
         found = _rollouts(chosen, step)
         if found is None:
-            console.print("no rollouts yet")
+            if not _learns_from_conversations(folder, chosen):
+                console.print("no rollouts yet")
             return
         title, groups = found
     _print_groups(console, f"{chosen.name}, {title}", groups, prompt, only, limit or None, full=full)
+
+
+def _learns_from_conversations(folder: RunFolder, chosen: StageFolder) -> bool:
+    return any(config.name == chosen.name and isinstance(config, SftStage) for config in folder.recipe.stages)
 
 
 def _last_begun(folder: RunFolder) -> StageFolder:

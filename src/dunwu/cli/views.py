@@ -65,10 +65,10 @@ class PlainView(RunView):
         self._told = clock()
 
     def evaluation(self, label: str, done: int, total: int) -> None:
-        self._tell_sometimes(f"evaluating ({label})", done, total, always_last=True)
+        self._tell_sometimes(f"evaluating ({label})", done, total, "samples", always_last=True)
 
     def generation(self, done: int, total: int) -> None:
-        self._tell_sometimes("sampling", done, total, always_last=False)
+        self._tell_sometimes("sampling", done, total, "completions", always_last=False)
 
     def step(self, step: int, metrics: Mapping[str, Any], timings: Mapping[str, Any]) -> None:
         history = self.history
@@ -78,9 +78,9 @@ class PlainView(RunView):
         parts += [part for part in (speeds(timings), _pace(history)) if part]
         self._print("  ".join(parts))
 
-    def _tell_sometimes(self, what: str, done: int, total: int, *, always_last: bool) -> None:
+    def _tell_sometimes(self, what: str, done: int, total: int, unit: str, *, always_last: bool) -> None:
         if (done == total and always_last) or self._clock() - self._told >= _HEARTBEAT_SECONDS:
-            self._print(f"{what}: {done} of {total} completions")
+            self._print(f"{what}: {done} of {total} {unit}")
 
     def _print(self, line: str) -> None:
         self._told = self._clock()

@@ -76,8 +76,10 @@ class R1Template(ConfigModel):
     """
 
     kind: Literal["r1"] = "r1"
-    reasoning_start: Annotated[str, Field(min_length=1)] = "<think>\n"
-    reasoning_end: Annotated[str, Field(min_length=1)] = "\n</think>\n\n"
+    opening: Annotated[str, Field(min_length=1)] = "<think>\n"
+    """Before the reasoning process."""
+    separator: Annotated[str, Field(min_length=1)] = "\n</think>\n\n"
+    """Between the reasoning process and the summary."""
     user_start: str = "User: "
     user_end: str = "\n\n"
     assistant_start: str = "Assistant:\n"

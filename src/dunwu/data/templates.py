@@ -51,6 +51,11 @@ def render(template: Template, problem: Problem, tokenizer: Any) -> Prompt:
     raise AssertionError(template)
 
 
+def text_prefix(tokenizer: Any) -> str:
+    """Return what the tokenizer puts before every text (most often a beginning-of-sequence token), as text."""
+    return str(tokenizer.decode(list(_prefix(tokenizer)), skip_special_tokens=False))
+
+
 def _plain_prompt(template: str, problem: Problem, tokenizer: Any) -> Prompt:
     text = template.replace(QUESTION, problem.question)
     token_ids, prefix = _tokenise(text, tokenizer), _prefix(tokenizer)

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 from dunwu.config.recipe import Recipe
+from dunwu.config.sft import SftStage
 from dunwu.config.stage import R1ZeroStage
 from dunwu.runs.folder import RunFolder
 from dunwu.runs.progress import Progress
 from dunwu.stages.context import StageContext
 from dunwu.stages.r1_zero import run_r1_zero
+from dunwu.stages.sft import run_sft
 
 
 def run_recipe(recipe: Recipe, run_dir: Path, progress: Progress) -> None:
@@ -28,5 +30,7 @@ def run_recipe(recipe: Recipe, run_dir: Path, progress: Progress) -> None:
             match stage:
                 case R1ZeroStage():
                     records[stage.name] = run_r1_zero(stage, context)
+                case SftStage():
+                    records[stage.name] = run_sft(stage, context)
             run.write_summary([records[s.name] for s in recipe.stages if s.name in records])
         run.log("finished")

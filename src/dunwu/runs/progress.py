@@ -1,9 +1,10 @@
 """How a running stage tells someone how far it is. Views live in the command line; nothing here prints.
 
 A view looks for these metrics and shows those it finds: `reward`, `accuracy` (shares of right answers),
-`format`, `length_mean` (tokens), `self_check_frac`, `zero_spread_frac`, `truncated_frac`, `kl`, `entropy`;
-and for these timings: `wall_seconds`, `generation_tokens_per_second`, `training_tokens_per_second`,
-`peak_memory_bytes`. A metric may be None where there was nothing to measure.
+`format`, `length_mean` (tokens), `self_check_frac`, `zero_spread_frac`, `truncated_frac`, `kl`, `entropy`,
+`nll` (of fine-tuning, nats per token); and for these timings: `wall_seconds`,
+`generation_tokens_per_second`, `training_tokens_per_second`, `peak_memory_bytes`. A metric may be None where
+there was nothing to measure.
 """
 
 from collections.abc import Mapping

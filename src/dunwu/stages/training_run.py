@@ -37,13 +37,17 @@ def pin_model(context: StageContext) -> None:
         context.folder.run.pin({"model": fingerprint(source)})
 
 
+def stage_model(context: StageContext, checkpoint: Checkpoint | None) -> ModelConfig:
+    """Return the model that a checkpoint holds, or the one the stage starts from."""
+    if checkpoint is None:
+        return context.model
+    path = str(policy_folder(checkpoint.path))
+    return ModelConfig.model_validate({**context.model.model_dump(), "path": path})
+
+
 def load_stage_policy(context: StageContext, checkpoint: Checkpoint | None) -> Policy:
     """Load the policy of a checkpoint, or the model the stage starts from."""
-    model = context.model
-    if checkpoint is not None:
-        path = str(policy_folder(checkpoint.path))
-        model = ModelConfig.model_validate({**model.model_dump(), "path": path})
-    return load_policy(model)
+    return load_policy(stage_model(context, checkpoint))
 
 
 def evaluate_once(

@@ -1,0 +1,151 @@
+"""Everything a fine-tuning stage needs before its first step: data first, then the weights.
+
+Mistakes in data and templates are told before weights are loaded. Called by the stage.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerBase
+
+from dunwu.config.sft import SftChatTemplate, SftStage
+from dunwu.data.chat import ChatForm
+from dunwu.data.conversations import load_conversations
+from dunwu.data.jinja_templates import chat_template_of
+from dunwu.data.sft_packing import plan_epoch
+from dunwu.data.sft_samples import SampleSet, build_samples
+from dunwu.errors import ConfigError
+from dunwu.functional.seeds import derive_seed
+from dunwu.models.loading import load_tokenizer
+from dunwu.models.policy import Policy
+from dunwu.models.vocabulary import add_tokens, grow_embeddings, stop_at
+from dunwu.runs.checkpoints import Checkpoint
+from dunwu.stages.context import StageContext
+from dunwu.stages.training_run import load_stage_policy, pin_model, stage_model
+from dunwu.training.optimizer import MasterAdamW
+from dunwu.training.sft_state import SftState
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Which samples each step takes: a plan for each epoch, drawn from (run seed, stage, epoch)."""
+
+    config: SftStage
+    lengths: NDArray[np.int64]
+    run_seed: int
+    stage: str
+
+    def epoch(self, epoch: int) -> list[tuple[int, ...]]:
+        """Return for each step of an epoch (from 0) the indices of its samples."""
+        config = self.config
+        return plan_epoch(
+            self.lengths,
+            batch_size=config.batch_size,
+            row_tokens=config.max_tokens if config.batch_unit == "rows" else None,
+            seed=derive_seed(self.run_seed, self.stage, "epoch", epoch),
+        )
+
+    @cached_property
+    def steps_per_epoch(self) -> int:
+        """The same for every epoch."""
+        return len(self.epoch(0))
+
+    @property
+    def num_steps(self) -> int:
+        """Steps of the whole stage."""
+        steps = self.steps_per_epoch * self.config.num_epochs
+        return steps if self.config.max_steps is None else min(steps, self.config.max_steps)
+
+
+@dataclass(frozen=True)
+class SftParts:
+    """The parts of a running fine-tuning stage."""
+
+    state: SftState
+    train: SampleSet
+    held_out: SampleSet
+    schedule: Schedule
+
+
+def sft_parts(config: SftStage, context: StageContext, checkpoint: Checkpoint | None) -> SftParts:
+    """Build the parts of a stage, from its start or from a checkpoint.
+
+    Raises:
+        DataError: a row that is no conversation, a sample that cannot be trained on, prompts in both sets.
+        ConfigError: a template that does not serve; a sample longer than the model's positions; a warm-up that never ends.
+        RunError: the model or the data differ from those the run was started with.
+    """
+    pin_model(context)
+    conversations = load_conversations(config.data)
+    model = stage_model(context, checkpoint)
+    tokenizer = load_tokenizer(model.path, trust_remote_code=model.trust_remote_code)
+    added = add_tokens(tokenizer, config.new_tokens)
+    tokenizer.chat_template = chat_template_of(config.template, tokenizer)
+    form = chat_form(config, tokenizer)
+    train, held_out = (
+        build_samples(part, form, max_tokens=config.max_tokens, too_long=config.too_long)
+        for part in (conversations.train, conversations.held_out)
+    )
+    _pin_data(context, tokenizer, train, held_out)
+    schedule = Schedule(config, train.lengths, context.seed, context.folder.name)
+    _check_warmup(config, schedule)
+    policy = load_stage_policy(context, checkpoint)
+    policy.tokenizer = tokenizer
+    grow_embeddings(policy, added)
+    _check_positions(policy, train, held_out)
+    for token in sorted({*train.end_tokens, *held_out.end_tokens}):
+        stop_at(policy, token)
+    if config.batch.gradient_checkpointing:
+        policy.enable_gradient_checkpointing()
+    state = SftState(policy, MasterAdamW(policy.model, config.optimizer, schedule.num_steps))
+    if checkpoint is not None:
+        state.restore(checkpoint.path)
+    return SftParts(state, train, held_out, schedule)
+
+
+def chat_form(config: SftStage, tokenizer: PreTrainedTokenizerBase) -> ChatForm:
+    """Return how a stage's conversations become text with a tokenizer whose chat template is set."""
+    match config.template:
+        case SftChatTemplate(system=system, variables=variables, dropped_thinking=dropped):
+            return ChatForm(tokenizer, config.turns, dropped, system, variables)
+        case _:
+            return ChatForm(tokenizer, config.turns)
+
+
+def _pin_data(
+    context: StageContext, tokenizer: PreTrainedTokenizerBase, train: SampleSet, held_out: SampleSet
+) -> None:
+    """Tie the run to the samples as they are trained on, and to the template that is saved with the model."""
+    name = context.folder.name
+    template = blake2b(str(tokenizer.chat_template).encode(), digest_size=16).hexdigest()
+    context.folder.run.pin(
+        {
+            f"{name}.train": train.fingerprint(),
+            f"{name}.held_out": held_out.fingerprint(),
+            f"{name}.template": template,
+        }
+    )
+
+
+def _check_warmup(config: SftStage, schedule: Schedule) -> None:
+    warmup = config.optimizer.schedule.warmup_steps
+    if warmup >= schedule.num_steps:
+        raise ConfigError(
+            f"optimizer.schedule.warmup_steps is {warmup}, and {len(schedule.lengths)} samples give {schedule.num_steps} steps: "
+            "the learning rate would never reach its peak; lower it, or batch_size"
+        )
+
+
+def _check_positions(policy: Policy, *sets: SampleSet) -> None:
+    limit = getattr(policy.config, "max_position_embeddings", None)
+    for samples in sets:
+        longest = int(samples.lengths.argmax())
+        length = int(samples.lengths[longest])
+        if limit is not None and length > limit:
+            raise ConfigError(
+                f"{samples.names[longest]} has {length} tokens, and the model has {limit} positions; set max_tokens to at most "
+                f"{limit}, and too_long to what shall become of longer samples"
+            )
