@@ -7,6 +7,13 @@ import threading
 from dunwu.records import RewardPart
 from dunwu.rewards.answers import last_boxed
 from dunwu.rewards.bounded import MAX_ANSWER_CHARS, VerdictCache, judge_in_pool, verdict
+from dunwu.rewards.maths_form import (
+    in_unit_of,
+    is_unevaluated,
+    same_in_base,
+    split_unit,
+    with_equal_subscripts,
+)
 from dunwu.rewards.notation import clean, expression, word
 from dunwu.rewards.numeric import canonical_number, latex_number, parse_quantity, quantities_equal
 from dunwu.rewards.worker_pool import JobCrashError, JobLostError, JobTimeoutError, WorkerPool
@@ -51,9 +58,10 @@ class MathsGrader:
         cleaned = clean(reference_text(reference))
         if parse_quantity(cleaned) is not None or word(cleaned) is not None:
             return None
-        latex = expression(cleaned)
-        if latex is None:
+        formula = _formula(cleaned)
+        if formula is None:
             return "it is empty or prose without exactly one number or formula; free text needs grader exact"
+        latex = formula[0]
         with self._lock:
             if latex in self._faults:
                 return self._faults[latex]
@@ -80,10 +88,16 @@ class MathsGrader:
         quick = _quick_verdict(given, wanted)
         if quick is not None:
             return verdict(quick)
-        latex, wanted_latex = _latex(given), _latex(wanted)
-        if latex is None:
+        if is_unevaluated(given, wanted):
+            return verdict(False, "the answer is a computation that was not carried out")
+        given, wanted = with_equal_subscripts(given, wanted)
+        formula, wanted_formula = _formula(given), _formula(wanted)
+        if formula is None:
             return verdict(False, "the answer is prose without exactly one number or formula")
-        assert wanted_latex is not None, "a reference without a fault has a LaTeX form"
+        assert wanted_formula is not None, "a reference without a fault has a LaTeX form"
+        latex, wanted_latex = in_unit_of(formula, wanted_formula), wanted_formula[0]
+        if latex is None:
+            return verdict(False, f"the answer is in {formula[1]}, the reference in {wanted_formula[1]}")
         job = {"kind": "math", "answer": latex, "reference": wanted_latex}
         return self._verdicts.get(
             (latex, wanted_latex), lambda: judge_in_pool(self._pool, job, self._cpu_seconds)
@@ -103,15 +117,22 @@ def canonical_answer(answer: str) -> str:
     return word(cleaned) or cleaned.replace(" ", "")
 
 
-def _latex(cleaned: str) -> str | None:
+def _formula(cleaned: str) -> tuple[str, str | None] | None:
+    """Return the LaTeX of a cleaned answer and the known unit behind it; None for prose without one formula."""
     quantity = parse_quantity(cleaned)
-    return expression(cleaned) if quantity is None else latex_number(quantity)
+    if quantity is not None:
+        return latex_number(quantity), quantity.unit if quantity.unit not in ("", "%") else None
+    latex = expression(cleaned)
+    return None if latex is None else split_unit(latex)
 
 
 def _quick_verdict(given: str, wanted: str) -> bool | None:
     """Compare without math-verify where that is safe; None where it is not."""
     if given == wanted:
         return True
+    based = same_in_base(given, wanted)
+    if based is not None:
+        return based
     if "=" not in given or "=" not in wanted:  # "x = 5" for "5", either way round
         given, wanted = _ASSIGNMENT.sub("", given), _ASSIGNMENT.sub("", wanted)
     numbers = parse_quantity(given), parse_quantity(wanted)

@@ -10,6 +10,8 @@ import unicodedata
 from functools import lru_cache
 
 from dunwu.rewards.answers import last_boxed
+from dunwu.rewards.chinese_numerals import arabic_number
+from dunwu.rewards.english_numerals import number_from_words
 
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
@@ -21,10 +23,16 @@ _SIGNS = str.maketrans(
         "、": ",",
         "−": "-",
         "–": "-",
+        "‐": "-",
+        "‑": "-",
+        "﹣": "-",
+        "…": "...",
+        "￥": "¥",
+        "￡": "£",
         "×": r"\times ",
         "·": r"\cdot ",
         "⋅": r"\cdot ",
-        "÷": "/",
+        "÷": r"\div ",
         "∕": "/",
         "⁄": "/",
         "±": r"\pm ",
@@ -47,8 +55,10 @@ _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _RAISED_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _LOWERED_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _VULGAR = re.compile("[¼½¾⅐-⅞]")
-_CHINESE_JOIN = re.compile("(?<![\u4e00-\u9fff])(?:或|([和且]))(?![\u4e00-\u9fff])")
-_ROOT_SIGN = re.compile(r"√\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|[A-Za-z]))")
+_STYLED = re.compile("[\U0001d400-\U0001d7ff]+")  # 𝑥, 𝟓: letters and digits in mathematical alphabets
+_CHINESE_JOIN = re.compile("(?<![\u4e00-\u9fff])(?:或|([和且与及]))(?![\u4e00-\u9fff])")
+_ROOT_SIGN = re.compile(r"([√∛])\s*(?:\(([^()]*)\)|(\d+(?:\.\d+)?|[A-Za-z]))")
+_QUOTED = (("“", "”"), ("「", "」"), ("【", "】"), ('"', '"'))
 
 _LATEX_NAMES = (
     (re.compile(r"\\(?:left|right|displaystyle|textstyle|limits)(?![A-Za-z])"), ""),
@@ -59,10 +69,26 @@ _LATEX_NAMES = (
     (re.compile(r"\\(?:leq|leqslant)(?![A-Za-z])"), r"\\le"),
     (re.compile(r"\\(?:geq|geqslant)(?![A-Za-z])"), r"\\ge"),
     (re.compile(r"\\neq(?![A-Za-z])"), r"\\ne"),
+    (re.compile(r"\\varnothing(?![A-Za-z])"), r"\\emptyset"),
+    (re.compile(r"\\(?:ldots|cdots|dots)(?![A-Za-z])"), "..."),
+    (re.compile(r"\\lg(?![A-Za-z])"), r"\\log_{10}"),
+    (re.compile(r"\\log ?_ ?(?:e(?![A-Za-z])|\{ ?e ?\})"), r"\\ln"),
+    (re.compile(r"\\dot ?(?:\{(\d)\}|(\d))(\d*)\\dot ?(?:\{(\d)\}|(\d))"), r"\\overline{\1\2\3\4\5}"),
+    (re.compile(r"\\dot ?(?:\{(\d)\}|(\d))"), r"\\overline{\1\2}"),
+    (re.compile(r"(?<=\d)\.(\d*)\((\d+)\)"), r".\1\\overline{\2}"),
+    (
+        re.compile(
+            r"(\\(?:sin|cos|tan|cot|sec|csc)) ?[({]? ?(\d+(?:\.\d+)?) ?\^ ?\{? ?\\circ ?\}?(?: ?[)}])?"
+        ),
+        r"\1(\\frac{\2\\pi}{180})",
+    ),
 )
 _PLAIN_MATHS = (
     (re.compile(r"\*\*"), "^"),
     (re.compile(r"(?<![A-Za-z\\])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
+    (re.compile(r"(?<![A-Za-z\\])sqrt ?(\d+|[A-Za-z](?![A-Za-z]))"), r"\\sqrt{\1}"),
+    (re.compile(r"^(?:(?:negative|minus) |负)(?=[\d\\])", re.IGNORECASE), "-"),
+    (re.compile(r"^(?:=|\\approx|≈) ?(?=[\d\\-])"), ""),
     (re.compile(r"\^\s*\(([^()]*)\)"), r"^{\1}"),
     (
         re.compile(r"(?<![A-Za-z\\])(arc(?:sin|cos|tan)|sin|cos|tan|cot|sec|csc|ln|log|exp|pi)(?![A-Za-z])"),
@@ -71,7 +97,7 @@ _PLAIN_MATHS = (
     (re.compile(r"(?<![A-Za-z\\])(?:infinity|inf)(?![A-Za-z])"), r"\\infty"),
 )
 _ANSWER_PHRASE = re.compile(
-    r"^(?:(?:so|thus|therefore|hence)?,? ?(?:the )?(?:final )?answer(?: is)?(?: ?[:=])?"
+    r"^\*{0,2}(?:(?:so|thus|therefore|hence)?,? ?(?:the )?(?:final )?answer(?: is)?(?: ?[:=])?\*{0,2}(?: ?[:=])?"
     r"|(?:所以|因此)?,?(?:最终)?答案[是为]?:?) ?(?=[^ ])",
     re.IGNORECASE,
 )
@@ -87,9 +113,18 @@ _COMMAND = re.compile(
     r"\\(?:begin|end|text|textbf|textit|mathrm|mathbf|mathit|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+"
 )
 _TEXT = re.compile(r"^\\(?:text|textbf|textit|textrm|mathrm|mbox|operatorname)\s*\{([^{}]*)\}$")
-_PARTED_DIGITS = re.compile(r"(?<![\d._^])\d[\d.]* \d")
-_WORD = re.compile(r"[A-Za-z]{3,}|[\u4e00-\u9fff]+")
-_NUMBER = re.compile(r"(?<![\w.^_{])[-+]?(?:\d[\d,]*\d|\d)(?:\.\d+)?(?:/\d+)?%?")
+_PARTED_DIGITS = re.compile(r"(?<![\d._^])\d[\d.]* \d|\d\.\d+\.\d")
+_WORD = re.compile(
+    r"[A-Za-z]{3,}|[\u4e00-\u9fff]+|(?<![A-Za-z\\])(?i:is|it|to|so|we|be|of|at|in|on|by|if|no|an|as)(?![A-Za-z])"
+)
+_TAKES_BACK = re.compile(
+    r"(?<![A-Za-z])(?:not|cannot|never|neither|except|unless|otherwise|if|when|wrong|incorrect|maybe|perhaps|at least"
+    r"|at most|(?:more|less|fewer|greater|larger|smaller) than)(?![A-Za-z])|n't(?![A-Za-z])"
+    r"|[不非]|除了|大于|小于|至少|至多|超过|可能|\w\([\"'\d]",
+    re.IGNORECASE,
+)
+_TEXT_INSIDE = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mbox)\s*\{([^{}]*)\}")
+_NUMBER = re.compile(r"(?<![A-Za-z\d.^_{])[-+]?(?:\d[\d,]*\d|\d)(?:\.\d+)?(?:/\d+)?%?")
 
 
 def normalise_text(text: str) -> str:
@@ -110,23 +145,28 @@ def clean(text: str) -> str:
     text = _VULGAR.sub(lambda m: " " + unicodedata.normalize("NFKC", m.group()), text)
     text = _RAISED_RUN.sub(lambda m: f"^{{{m.group().translate(_RAISED)}}}", text)
     text = _LOWERED_RUN.sub(lambda m: f"_{{{m.group().translate(_LOWERED)}}}", text)
-    text = _ROOT_SIGN.sub(lambda m: rf"\sqrt{{{m.group(1) or m.group(2)}}}", text)
+    text = _STYLED.sub(lambda m: unicodedata.normalize("NFKC", m.group()), text)
+    text = _ROOT_SIGN.sub(_root, text)
     text = _CHINESE_JOIN.sub(lambda m: r"\text{ and }" if m.group(1) else r"\text{ or }", text)
     text = normalise_text(text.translate(_SIGNS))
     text = _unwrap(text)
     text = _unwrap(_ANSWER_PHRASE.sub("", text))
     for pattern, replacement in (*_LATEX_NAMES, *_PLAIN_MATHS):
         text = pattern.sub(replacement, text)
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    return arabic_number(text) or number_from_words(text) or text
 
 
 def expression(cleaned: str) -> str | None:
     """Return the one LaTeX expression in a cleaned answer, without math delimiters.
 
     Prose is accepted around exactly one delimited expression or one number. None for prose with none or
-    several, so that "it is 4 or 5, maybe 6" is no answer, and for digits parted by a space ("12 34"), which
-    name no number.
+    several, so that "it is 4 or 5, maybe 6" is no answer; for prose that takes back what it says ("not 5", "5
+    if x > 0"); and for digits parted by a space ("12 34"), which name no number.
     """
+    formula = not is_prose(cleaned) and not _DELIMITED.search(cleaned)
+    if takes_back(" ".join(_TEXT_INSIDE.findall(cleaned)) if formula else cleaned):
+        return None
     segments = [
         next(part for part in match.groups() if part is not None) for match in _DELIMITED.finditer(cleaned)
     ]
@@ -168,6 +208,11 @@ def final_statement(text: str) -> str:
     return numbers[-1] if numbers and is_prose(line) else line
 
 
+def takes_back(words: str) -> bool:
+    """Return whether words around an answer deny it, bound it, or make it depend on something."""
+    return bool(_TAKES_BACK.search(words))
+
+
 def is_prose(cleaned: str) -> bool:
     """Return whether two or more words stand outside LaTeX commands, "and" and "or" not counted."""
     return len(_WORD.findall(_JOINING.sub(" ", _COMMAND.sub(" ", cleaned)))) >= 2
@@ -185,6 +230,11 @@ def word(cleaned: str) -> str | None:
     return text.casefold()
 
 
+def _root(match: re.Match[str]) -> str:
+    sign, inner, number = match.groups()
+    return rf"\sqrt{'[3]' if sign == '∛' else ''}{{{inner or number}}}"
+
+
 def _unwrap(text: str) -> str:
     """Take off delimiters that enclose the whole text, and a full stop behind it, until nothing changes."""
     while True:
@@ -192,7 +242,7 @@ def _unwrap(text: str) -> str:
         text = text.strip()
         if text.endswith(("。", "．")) or (text.endswith(".") and not text.endswith("..")):
             text = text[:-1].rstrip()
-        for left, right in _WRAPPERS:
+        for left, right in (*_WRAPPERS, *_QUOTED):
             inner = text[len(left) : -len(right)]
             if inner and text == left + inner + right and right not in inner:
                 text = inner

@@ -1,16 +1,16 @@
 """The numeric grader: numbers as people write them, read exactly and compared without floating point.
 
-Integers, decimals, fractions, mixed numbers and scientific notation, with thousands separators, percent
-signs, currency and units. The maths grader asks here first, because most answers are plain numbers; what this
-module can read, it decides.
+Integers, decimals that end or repeat, fractions, mixed numbers and scientific notation, with thousands
+separators, percent signs, currency, units and "million". The maths grader asks here first, because most
+answers are plain numbers; what this module can read, it decides.
 """
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from dunwu.rewards.notation import clean
-from dunwu.rewards.units import canonical_unit
+from dunwu.rewards.notation import clean, takes_back
+from dunwu.rewards.units import canonical_unit, unit_ratio
 
 ABSOLUTE_TOLERANCE = Fraction(5, 10**7)
 RELATIVE_TOLERANCE = Fraction(1, 1000)
@@ -22,6 +22,12 @@ _POWER = (
     r"(?: ?(?:\\times|\\cdot|\*|x) ?10 ?\^ ?(?:\{ ?([-+]?\d{1,3}) ?\}|([-+]?\d{1,3}))|[eE]([-+]?\d{1,3}))"
 )
 _SCIENTIFIC = re.compile(rf"({_DECIMAL}){_POWER}?")
+_REPEATING = re.compile(rf"({_DIGITS})?\.(\d*)\\(?:overline|bar) ?\{{ ?(\d+) ?\}}")
+_ELLIPSIS = re.compile(rf"({_DIGITS})?\.(\d*?)(\d+?)\3+\.\.\.")
+_MAGNITUDE = re.compile(
+    r" ?(?:\\(?:text|textrm|mathrm) ?\{ ?)?(thousand|million|billion|trillion)(?![A-Za-z])(?: ?\})?"
+)
+_MAGNITUDES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _RATIOS = (  # each: whole part of a mixed number, sign, numerator, denominator
     re.compile(rf"({_DIGITS})? ?\\frac ?\{{ ?([-+]?) ?({_DECIMAL}) ?\}} ?\{{ ?({_DECIMAL}) ?\}}"),
     re.compile(rf"({_DIGITS})? ?\\frac ?()(\d) ?(\d)"),
@@ -33,7 +39,7 @@ _UNIT = re.compile(
     r"|([\u4e00-\u9fff/]{1,8}))"
 )
 _LATIN_UNIT = re.compile(r"( ?)([A-Za-z]+(?:[ /][A-Za-z]+)*)(\^[23]|\^\{[23]\})?")
-_CURRENCY = re.compile(r"\\?\$|US\$|[¥€£]")
+_CURRENCY = re.compile(r"(?:US)?\\?\$|[¥€£]|(?:USD|CNY|RMB|EUR|GBP)(?![A-Za-z])")
 
 
 @dataclass(frozen=True)
@@ -79,19 +85,22 @@ def quantities_equal(answer: Quantity, reference: Quantity) -> bool:
 
     Numbers written without a decimal point must be equal exactly. Where one has a decimal point they may
     differ by 5e-7, and by a thousandth of the reference at most, so that 0.333333 is 1/3 and 0.0 is not
-    1.6e-19. Two known units must be the same unit; a unit on one side only is ignored. A percentage equals
-    its number with or without the division by 100 when the other side has no percent sign, because references
-    state it either way.
+    1.6e-19. Two known units must measure the same thing, and the answer is converted to the reference's; a
+    unit on one side only is ignored. A percentage equals its number with or without the division by 100 when
+    the other side has no percent sign, because references state it either way.
     """
-    both_known = bool(answer.unit) and bool(reference.unit)
-    if both_known and answer.unit != reference.unit:
-        return False
-    candidates = [answer.value]
+    given = answer.value
+    if answer.unit and reference.unit:
+        ratio = unit_ratio(answer.unit, reference.unit)
+        if ratio is None:
+            return False
+        given *= ratio
+    candidates = [given]
     scale = Fraction(1, 100)
     if answer.unit == "%" != reference.unit:
-        candidates.append(answer.value * scale)
+        candidates.append(given * scale)
     elif reference.unit == "%" != answer.unit:
-        candidates.append(answer.value / scale)
+        candidates.append(given / scale)
     rounded = answer.rounded or reference.rounded
     return any(_near(value, reference.value, rounded) for value in candidates)
 
@@ -138,6 +147,11 @@ def _take_sign(text: str) -> tuple[int, str]:
 
 def _take_number(text: str) -> tuple[Fraction, bool, int] | None:
     """Read an unsigned number at the head of the text: (value, has a decimal point, characters read)."""
+    repeating = _REPEATING.match(text) or _ELLIPSIS.match(text)
+    if repeating:
+        whole, once, block = repeating.groups()
+        tail = Fraction(int(block), (10 ** len(block) - 1) * 10 ** len(once))
+        return _plain(f"{whole or 0}.{once or 0}") + tail, False, repeating.end()
     ratio = next((match for pattern in _RATIOS if (match := pattern.match(text))), None)
     if ratio:
         whole, sign, above, below = ratio.groups()
@@ -150,7 +164,11 @@ def _take_number(text: str) -> tuple[Fraction, bool, int] | None:
         return None
     mantissa, *exponents = decimal.groups()
     exponent = int(next((part for part in exponents if part), "0"))
-    return _plain(mantissa) * Fraction(10) ** exponent, "." in mantissa, decimal.end()
+    value, rounded, end = _plain(mantissa) * Fraction(10) ** exponent, "." in mantissa, decimal.end()
+    magnitude = _MAGNITUDE.match(text, end)
+    if magnitude:
+        return value * _MAGNITUDES[magnitude.group(1)], rounded, magnitude.end()
+    return value, rounded, end
 
 
 def _plain(digits: str) -> Fraction:
@@ -166,6 +184,8 @@ def _read_unit(text: str) -> str | None:
     """
     if not text.strip():
         return ""
+    if takes_back(text):
+        return "not a unit"
     marked = _UNIT.fullmatch(text)
     if marked:
         name, power, sign, chinese = marked.groups()
