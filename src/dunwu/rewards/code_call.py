@@ -22,21 +22,21 @@ def main() -> None:
     sys.stdin = os.fdopen(0, "r", closefd=False)
     reply = perform(request)
     with os.fdopen(answer_file, "w") as file:
-        json.dump(reply, file)
+        file.write(reply)
 
 
-def perform(request: dict[str, Any]) -> dict[str, Any]:
-    """Return {"value"} or {"raised"} or {"syntax"}."""
+def perform(request: dict[str, Any]) -> str:
+    """Return {"value"} or {"raised"} or {"syntax"}, as JSON."""
     try:
         code = compile(request["solution"], "solution.py", "exec")
     except (SyntaxError, ValueError) as error:
-        return {"syntax": str(error)}
+        return json.dumps({"syntax": str(error)})
     module = types.ModuleType("solution")
     sys.modules["solution"] = module
     try:
         exec(code, vars(module))
         function = _find(module, request["function"])
-        return {"value": plain(function(*request["args"], **request["kwargs"]))}
+        return json.dumps({"value": plain(function(*request["args"], **request["kwargs"]))})
     except BaseException as error:
         lines = [
             frame.lineno
@@ -44,7 +44,7 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:
             if frame.filename == "solution.py"
         ]
         where = f" (line {lines[-1]} of the program)" if lines else ""
-        return {"raised": f"{type(error).__name__}: {error}"[:1000] + where}
+        return json.dumps({"raised": f"{type(error).__name__}: {error}"[:1000] + where})
 
 
 def plain(value: Any) -> Any:

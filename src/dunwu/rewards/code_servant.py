@@ -79,7 +79,10 @@ class Servant:
                 reply = ["syntax", _text(error)] if operation == "load" else self._raised(error)
             except BaseException as error:
                 reply = self._raised(error)
-            self._channel.send([*reply, self._take_printed()])
+            try:
+                self._channel.send([*reply, self._take_printed()])
+            except RecursionError as error:
+                self._channel.send([*self._raised(error), ""])
 
     def _perform(self, operation: str, *rest: Any) -> list[Any]:
         match operation:

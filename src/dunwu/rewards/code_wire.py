@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+MAX_DECIMAL_BITS = 10_000
 MAX_LINE_BYTES = 64 * 2**20
 
 _SEQUENCES: dict[str, Any] = {"l": list, "t": tuple, "s": set, "f": frozenset, "q": deque}
@@ -20,6 +21,8 @@ _SCALARS = (bool, int, float, str)
 def encode(value: Any, refer: Callable[[Any], list[Any]]) -> Any:
     """Return a value as JSON data: scalars as they are, everything else as a list that begins with its kind."""
     kind = type(value)
+    if kind is int and value.bit_length() > MAX_DECIMAL_BITS:
+        return ["i", hex(value)]
     if value is None or kind in _SCALARS:
         return value
     for base, tag in _TAGS.items():
@@ -34,7 +37,7 @@ def encode(value: Any, refer: Callable[[Any], list[Any]]) -> Any:
     if kind is range:
         return ["r", value.start, value.stop, value.step]
     if isinstance(value, (int, float, str)):
-        return value.__getnewargs__()[0]  # an IntEnum, a subclass of str: its plain value
+        return encode(value.__getnewargs__()[0], refer)  # an IntEnum, a subclass of str: its plain value
     return _encode_library(value) or refer(value)
 
 
@@ -69,6 +72,8 @@ def decode(data: Any, resolve: Callable[[list[Any]], Any]) -> Any:
             return {decode(key, resolve): decode(item, resolve) for key, item in pairs}
         case (("b" | "B"), [str(text)]):
             return (bytes if tag == "b" else bytearray)(text.encode("latin-1"))
+        case "i", [str(text)]:
+            return int(text, 16)
         case "c", [float(real), float(imaginary)]:
             return complex(real, imaginary)
         case "r", [int(start), int(stop), int(step)]:
@@ -103,6 +108,12 @@ class Channel:
         self._outgoing = outgoing
 
     def send(self, message: Any) -> None:
+        """Send a message.
+
+        Raises:
+            RecursionError: it is nested too deep; nothing was sent.
+            OSError: the other side is gone.
+        """
         self._outgoing.write(json.dumps(message, check_circular=False).encode() + b"\n")
         self._outgoing.flush()
 
