@@ -1,0 +1,125 @@
+"""The enclosure of one program: fresh namespaces, private disk, no capabilities, filtered system calls.
+
+Runs inside the sandbox; the standard library only. A `NestedEnclosure` is made for each run inside a jail that many runs use one
+after the other; a `GivenEnclosure` is a place that whoever started the keeper has made for this run alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dunwu.sandbox.inside import syscalls
+from dunwu.sandbox.inside.processes import read_descendants
+
+_MOST_FILES = 16384
+
+
+@dataclass(frozen=True)
+class NestedEnclosure:
+    """Namespaces of its own, made by the supervisor, who stays outside the one of the processes."""
+
+    install_filter: Callable[[], None] | None
+    work = "/work"
+    own_processes = 2  # the supervisor and the reaper are in the program's user namespace
+
+    def enter(self, file_bytes: int) -> None:
+        """Move the supervisor into fresh namespaces, with an empty private disk of `file_bytes` bytes."""
+        user, group = os.getuid(), os.getgid()
+        syscalls.unshare(syscalls.ALL_NAMESPACES)
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{user} {user} 1"),
+            ("gid_map", f"{group} {group} 1"),
+        ):
+            fd = os.open(f"/proc/self/{name}", os.O_WRONLY)
+            os.write(fd, text.encode())
+            os.close(fd)
+        syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        options = f"size={file_bytes},nr_inodes={_MOST_FILES},mode=755"
+        syscalls.mount("private", "/mnt", "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options)
+        for name, target in (("work", "/work"), ("tmp", "/tmp"), ("shm", "/dev/shm")):
+            os.mkdir(f"/mnt/{name}", 0o755)
+            syscalls.mount(f"/mnt/{name}", target, None, syscalls.MS_BIND)
+        # /mnt stays: it shows the program nothing but these folders, and the kernel takes its time to unmount
+        syscalls.raise_loopback()
+        socket.sethostname("sandbox")
+
+    def confine(self) -> None:
+        """Take from the first process of the new process namespace, and so from all after it, what it could misuse."""
+        hidden = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+        try:
+            syscalls.mount("proc", "/proc", "proc", hidden, "subset=pid")
+        except OSError:  # some kernels and containers forbid it; then the program has an empty /proc
+            syscalls.mount("none", "/proc", "tmpfs", hidden, "size=0,mode=555")
+        syscalls.set_dumpable(False)
+        syscalls.drop_capabilities()
+        syscalls.forbid_new_privileges()
+
+    def filter_calls(self) -> None:
+        """From here on, only system calls that programs need."""
+        if self.install_filter is not None:
+            self.install_filter()
+
+    def kill(self, reaper: int, proc_fd: int) -> None:
+        """End every process of the run: the reaper is the first of its process namespace, so that all die with it."""
+        os.kill(reaper, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class GivenEnclosure:
+    """A place made from outside for one run: a container, or nothing but a folder.
+
+    `count_processes`: whether the kernel counts the processes of this place apart from the user's others.
+    """
+
+    work: str
+    count_processes: bool
+
+    @property
+    def own_processes(self) -> int:
+        """Processes of the keeper that the kernel counts with the program's; -1: it counts others too, do not bound."""
+        return 2 if self.count_processes else -1
+
+    def enter(self, file_bytes: int) -> None:
+        """Nothing is left to do but to take in what the program leaves behind."""
+        syscalls.adopt_orphans()
+
+    def confine(self) -> None:
+        """Nothing is left to take away but a look into the keeper."""
+        syscalls.set_dumpable(False)
+        syscalls.forbid_new_privileges()
+
+    def filter_calls(self) -> None:
+        """Whoever made the place filters."""
+
+    def kill(self, reaper: int, proc_fd: int) -> None:
+        """End every descendant, also those that left their session or lost their parent."""
+        for _ in range(1000):
+            if os.getpid() == 1:  # then everyone else here belongs to the program
+                _signal(-1)
+            for pid in (reaper, *read_descendants(proc_fd, os.getpid())):
+                _signal(pid)
+            _reap()
+            if not read_descendants(proc_fd, os.getpid()):
+                return
+            time.sleep(0.001)
+
+
+def _signal(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        return
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            continue
+    except ChildProcessError:
+        return

@@ -1,0 +1,299 @@
+"""Runs one program in an enclosure, stops it at its limits, and tells how it ended.
+
+    supervisor   in no namespace that the program can name; it has what was asked for, and gives the answer
+      reaper     the first process of the run; when it dies, the kernel ends all others
+        program  what a policy wrote
+
+Runs inside the sandbox; the standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import stat
+import struct
+import time
+from typing import Any
+
+from dunwu.sandbox.inside import program, syscalls
+from dunwu.sandbox.inside.enclosure import GivenEnclosure, NestedEnclosure
+from dunwu.sandbox.inside.processes import read_descendants
+from dunwu.sandbox.inside.request import Request
+
+_TICK_SECONDS = 0.05
+_START_SECONDS = 60.0
+_STATUS = struct.Struct("<id")
+_EXECUTABLE = (b"#!", b"\x7fELF")
+
+
+class BecomeProgram(BaseException):
+    """Raised in the process that is to run main.py, so that nothing of the keeper stays on its stack."""
+
+    def __init__(self, request: Request, started_fd: int) -> None:
+        super().__init__()
+        self.request = request
+        self.started_fd = started_fd
+
+
+class Supervisor:
+    """One run. `hangup_fd` becomes readable when nobody waits for the answer any more."""
+
+    def __init__(
+        self, request: Request, enclosure: NestedEnclosure | GivenEnclosure, proc_fd: int, hangup_fd: int
+    ) -> None:
+        self.request = request
+        self.enclosure = enclosure
+        self.proc_fd = proc_fd
+        self.hangup_fd = hangup_fd
+        self.stopped = ""  # the limit at which the program was stopped
+        self.refusal = ""  # why it never started
+        self.status: int | None = None
+        self.started = self.ended = 0.0
+        self.cpu_seconds = 0.0
+        self.peak_bytes = 0
+        self.output: dict[int, bytearray] = {}
+
+    def run(self) -> tuple[dict[str, Any], list[bytes]]:
+        """Run the program; return the header and the blobs (stdout, stderr, files left) of the answer."""
+        try:
+            self.enclosure.enter(self.request.file_bytes)
+            lay_files(self.request.files, self.enclosure.work)
+        except OSError as error:
+            return {"outcome": "refused", "detail": f"its files cannot be laid out: {error}"}, [b"", b""]
+        self.baseline_bytes = _own_resident_bytes()
+        out, err, start, status = (os.pipe() for _ in range(4))
+        reaper = os.fork()
+        if reaper == 0:
+            self._reap_program(out[1], err[1], start[1], status[1])
+        for pair in (out, err, start, status):
+            os.close(pair[1])
+        self.output = {out[0]: bytearray(), err[0]: bytearray()}
+        self._watch(start[0], status[0])
+        self.enclosure.kill(reaper, self.proc_fd)
+        _wait_for_all()
+        if self.ended and not self.started and not self.stopped:  # it ended before its start was looked at
+            self._read_start(start[0])
+        self._drain()
+        return self._answer(*self.output.values())
+
+    def _reap_program(self, out: int, err: int, start: int, status: int) -> None:
+        """The first process of the run: start the program, wait for it and for orphans, tell how it ended."""
+        try:
+            os.setsid()
+            self.enclosure.confine()
+            child = os.fork()
+            if child == 0:
+                self._become_program(out, err, start)
+            for fd in (out, err, start):
+                os.close(fd)
+            while True:
+                pid, code = os.wait()
+                if pid == child:
+                    break
+            os.write(status, _STATUS.pack(code, time.monotonic()))
+        except BecomeProgram:
+            raise
+        except OSError as error:
+            os.write(start, f"it cannot be started: {error}".encode())
+        os._exit(0)
+
+    def _become_program(self, out: int, err: int, start: int) -> None:
+        try:
+            os.setsid()
+            _be_first_to_go()
+            os.chdir(self.enclosure.work)
+            stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
+            with os.fdopen(stdin, "wb", closefd=False) as file:
+                file.write(self.request.stdin)
+            os.lseek(stdin, 0, os.SEEK_SET)
+            spare = 64  # above all that is about to be overwritten
+            for fd, target in ((stdin, spare), (out, spare + 1), (err, spare + 2), (start, spare + 3)):
+                os.dup2(fd, target, inheritable=False)
+            for target in range(3):
+                os.dup2(spare + target, target)
+            os.dup2(spare + 3, 3, inheritable=False)
+            os.closerange(4, 1 << 20)
+            syscalls.set_dumpable(True)
+            program.set_limits(self.request, self.enclosure.own_processes)
+            self.enclosure.filter_calls()
+        except OSError as error:
+            os.write(start, f"it cannot be started: {error}".encode())
+            os._exit(127)
+        if self.request.argv:
+            program.execute(self.request, 3)
+        raise BecomeProgram(self.request, 3)
+
+    def _watch(self, start: int, status: int) -> None:
+        """Collect output and watch the limits until the program has ended or has to be stopped."""
+        poller = select.poll()
+        for fd in (*self.output, start, status, self.hangup_fd):
+            poller.register(fd, select.POLLIN)
+        deadline = time.monotonic() + _START_SECONDS
+        tick = time.monotonic() + _TICK_SECONDS
+        while not (self.ended or self.stopped):
+            pause = max(0.0, min(deadline, tick) - time.monotonic())
+            for fd, _ in poller.poll(pause * 1000 + 1):
+                if fd in self.output:
+                    if not self._collect(fd):
+                        poller.unregister(fd)
+                elif fd == start:
+                    self._read_start(start)
+                    poller.unregister(start)
+                    deadline = self.started + self.request.wall_seconds
+                elif fd == status:
+                    self._read_status(status)
+                else:
+                    self.stopped = "cancelled"
+            now = time.monotonic()
+            if not self.ended and now >= deadline:
+                self.stopped = self.stopped or "time"
+            if not self.ended and now >= tick:
+                self._check_usage()
+                tick = time.monotonic() + _TICK_SECONDS
+        if self.stopped:
+            self._check_usage()  # what the kernel ends itself, it does not add to our children's usage
+            self.ended = time.monotonic()
+
+    def _read_start(self, fd: int) -> None:
+        """The pipe closes when the program starts; a text in it says why it could not."""
+        self.started = time.monotonic()
+        self.refusal = os.read(fd, 4096).decode(errors="replace")
+
+    def _read_status(self, fd: int) -> None:
+        data = os.read(fd, _STATUS.size)
+        if len(data) == _STATUS.size:
+            self.status, self.ended = _STATUS.unpack(data)
+        else:  # the reaper is gone without a word
+            self.ended = time.monotonic()
+
+    def _collect(self, fd: int) -> bool:
+        """Read what there is on a stream; False at its end."""
+        data = os.read(fd, 65536)
+        buffer = self.output[fd]
+        buffer += data
+        if len(buffer) > self.request.output_bytes:
+            self.stopped = self.stopped or "output"
+            del buffer[self.request.output_bytes :]
+        return bool(data)
+
+    def _check_usage(self) -> None:
+        usage = read_descendants(self.proc_fd, os.getpid()).values()
+        resident = sum(max(0, rss - self.baseline_bytes) for _, rss in usage)
+        self.peak_bytes = max(self.peak_bytes, resident)
+        self.cpu_seconds = sum(cpu for cpu, _ in usage)
+        if self.cpu_seconds > self.request.cpu_seconds:
+            self.stopped = self.stopped or "time"
+        elif 0 < self.request.resident_bytes < resident:
+            self.stopped = self.stopped or "memory"
+
+    def _drain(self) -> None:
+        """Read what is left in the pipes; nobody writes to them any more."""
+        for fd in self.output:
+            os.set_blocking(fd, False)
+            try:
+                while self._collect(fd):
+                    if self.stopped == "output":
+                        break
+            except BlockingIOError:
+                continue
+
+    def _answer(self, stdout: bytearray, stderr: bytearray) -> tuple[dict[str, Any], list[bytes]]:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.cpu_seconds = max(self.cpu_seconds, usage.ru_utime + usage.ru_stime)
+        self.peak_bytes = max(self.peak_bytes, usage.ru_maxrss * 1024 - self.baseline_bytes)
+        outcome, exit_code, number, detail = self._judge()
+        blobs = [bytes(stdout), bytes(stderr)]
+        left = []
+        for name in self.request.outputs:
+            content = read_left(os.path.join(self.enclosure.work, name), self.request.file_bytes)
+            if content is not None:
+                left.append(name)
+                blobs.append(content)
+        started = self.started or self.ended
+        return {
+            "outcome": outcome,
+            "exit_code": exit_code,
+            "signal": number,
+            "detail": detail,
+            "wall_seconds": max(0.0, self.ended - started),
+            "cpu_seconds": self.cpu_seconds,
+            "peak_memory_bytes": self.peak_bytes,
+            "left": left,
+        }, blobs
+
+    def _judge(self) -> tuple[str, int | None, int | None, str]:
+        request = self.request
+        if self.refusal:
+            return "refused", None, None, self.refusal
+        if self.stopped == "time" and not self.started:
+            return "refused", None, None, f"it did not start within {_START_SECONDS:g} s"
+        if self.stopped == "time" and self.ended - self.started >= request.wall_seconds:
+            return "time", None, None, f"stopped at {request.wall_seconds:g} s"
+        if self.stopped == "time" or (not self.stopped and self.cpu_seconds > request.cpu_seconds):
+            return "time", None, None, f"used more than {request.cpu_seconds:g} s of processor time"
+        if self.stopped == "output":
+            return "output", None, None, f"wrote more than {request.output_bytes} bytes to a stream"
+        if self.stopped or 0 < request.resident_bytes < self.peak_bytes:
+            return self.stopped or "memory", None, None, f"stopped: {self.stopped or 'memory'}"
+        if self.status is None:
+            return "signalled", None, int(signal.SIGKILL), "killed from outside"
+        if os.WIFSIGNALED(self.status):
+            number = os.WTERMSIG(self.status)
+            return "signalled", None, number, signal.strsignal(number) or f"signal {number}"
+        return "exited", os.WEXITSTATUS(self.status), None, ""
+
+
+def lay_files(files: dict[str, bytes], folder: str) -> None:
+    """Write the files below `folder`; those that the kernel can execute are made executable."""
+    for name, content in files.items():
+        path = os.path.join(folder, name)
+        if "/" in name:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        mode = 0o755 if content.startswith(_EXECUTABLE) else 0o644
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)
+
+
+def read_left(path: str, most_bytes: int) -> bytes | None:
+    """Return a regular file that the program left, or None: a link, a pipe or a device is not looked into."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        content = file.read(most_bytes + 1)
+    return content if len(content) <= most_bytes else None
+
+
+def _own_resident_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _be_first_to_go() -> None:
+    """Ask the kernel to end this process, not the keeper, when memory runs out."""
+    try:
+        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    except OSError:  # no /proc: the kernel chooses the largest, which is the program all the same
+        return
+    try:
+        os.write(fd, b"1000")
+    finally:
+        os.close(fd)
+
+
+def _wait_for_all() -> None:
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        return

@@ -1,0 +1,138 @@
+"""Opens the executor that a recipe names, after it has proved that it isolates."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from pathlib import Path
+
+from dunwu.config.sandbox import BubblewrapSandbox, DockerSandbox, HttpSandbox, UnsafeSandbox
+from dunwu.errors import DependencyError, SandboxError
+from dunwu.sandbox.bubblewrap import BubblewrapExecutor
+from dunwu.sandbox.cgroups import Hierarchy, find_hierarchies, remove_stale_groups
+from dunwu.sandbox.executor import Executor
+from dunwu.sandbox.filters import compile_filter
+from dunwu.sandbox.jail import Blueprint
+from dunwu.sandbox.jail_root import find_interpreter
+from dunwu.sandbox.verify import verify_isolation
+
+_LOG = logging.getLogger(__name__)
+_INSTALL = (
+    "install bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap; "
+    "Arch: pacman -S bubblewrap)"
+)
+_SYSCTLS = {
+    "/proc/sys/kernel/unprivileged_userns_clone": "0",
+    "/proc/sys/user/max_user_namespaces": "0",
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1",
+}
+
+
+def open_executor(config: BubblewrapSandbox | DockerSandbox | HttpSandbox | UnsafeSandbox) -> Executor:
+    """Open the executor that `config` names.
+
+    Raises:
+        DependencyError: nothing isolates programs on this machine; the message says what to install or allow.
+        ConfigError: `config` names what does not exist.
+    """
+    match config:
+        case BubblewrapSandbox():
+            return open_bubblewrap(config)
+        case _:
+            raise DependencyError(f"sandbox {config.kind} is not there yet")
+
+
+def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
+    """Open bubblewrap, the fast way where the kernel lets it, and prove that it isolates.
+
+    Raises:
+        DependencyError: it is not installed, or the kernel does not let it isolate.
+    """
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise DependencyError(f"programs cannot be isolated: {_INSTALL}")
+    filters = _compile_filters(config)
+    hierarchies = find_hierarchies()
+    remove_stale_groups(hierarchies)
+    faults = []
+    for nested in (True, False):
+        blueprint = Blueprint(
+            bwrap=bwrap,
+            interpreter=find_interpreter(config),
+            paths=config.read_only_paths,
+            python_path=config.python_path,
+            outer_filter=filters[nested],
+            inner_filter=filters[False],
+            nested=nested,
+        )
+        executor = BubblewrapExecutor(
+            blueprint,
+            hierarchies,
+            config.max_parallel or len(os.sched_getaffinity(0)),
+            describe_layers(blueprint, hierarchies),
+        )
+        try:
+            verify_isolation(executor, visible=blueprint.visible, seccomp=bool(filters[False]))
+        except SandboxError as error:
+            executor.close()
+            faults.append(str(error))
+            continue
+        except BaseException:
+            executor.close()
+            raise
+        _LOG.info("sandbox: %s", ", ".join(f"{name}: {what}" for name, what in executor.describe().items()))
+        return executor
+    raise DependencyError(f"programs cannot be isolated: {faults[-1]}; {advise()}")
+
+
+def _compile_filters(config: BubblewrapSandbox) -> dict[bool, bytes]:
+    """Return the system call filters, by whether they allow new namespaces; empty where that layer is given up."""
+    try:
+        return {namespaces: compile_filter(namespaces=namespaces) for namespaces in (True, False)}
+    except DependencyError as error:
+        if config.require_seccomp:
+            raise
+        _LOG.warning("sandbox WITHOUT a system call filter: %s", error)
+        return {True: b"", False: b""}
+
+
+def describe_layers(blueprint: Blueprint, hierarchies: tuple[Hierarchy, ...]) -> dict[str, str]:
+    """Name each layer, and what stands in where one is missing."""
+    bound_by = {name: f"control groups v{one.version}" for one in hierarchies for name in one.controllers}
+    return {
+        "sandbox": "bubblewrap",
+        "namespaces": "user, pid, net, ipc, uts, mount, cgroup",
+        "start": "a fork into namespaces of its own"
+        if blueprint.nested
+        else "a jail of its own for each program",
+        "system calls": "filtered" if blueprint.outer_filter else "NOT FILTERED",
+        "memory": bound_by.get(
+            "memory", "each process by rlimit, the sum watched (no control group can be made)"
+        ),
+        "processes": f"rlimit, {bound_by['pids']}" if "pids" in bound_by else "rlimit",
+        "processor": bound_by.get("cpu", "time only: programs may slow each other down"),
+        "user": "one for each place" if os.geteuid() == 0 else "yours, without its rights",
+    }
+
+
+def advise() -> str:
+    """Say what has to be allowed on this machine, as far as its settings tell."""
+    found = []
+    for path, bad in _SYSCTLS.items():
+        place = Path(path)
+        if place.is_file() and place.read_text().strip() == bad:
+            found.append(path.removeprefix("/proc/sys/").replace("/", "."))
+    if any("apparmor" in name for name in found):
+        return (
+            "AppArmor forbids user namespaces here (Ubuntu 23.10 and newer): give bwrap a profile with `userns,` in "
+            "/etc/apparmor.d, or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        )
+    if "user.max_user_namespaces" in found:
+        return "allow user namespaces: sysctl -w user.max_user_namespaces=10000"
+    if found:
+        return "allow user namespaces: sysctl -w kernel.unprivileged_userns_clone=1"
+    return (
+        "allow user namespaces on this machine; in a container, start it with the right to make them "
+        "(docker run --security-opt seccomp=unconfined --security-opt systempaths=unconfined)"
+    )

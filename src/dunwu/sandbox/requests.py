@@ -1,0 +1,100 @@
+"""From a command and its limits to the keeper's request, and from the keeper's answer to an execution."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from dunwu.sandbox.inside.request import Request
+from dunwu.sandbox.records import Command, Execution, Limits
+
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+_MOST_STACK_BYTES = 256 * 2**20
+_LEAST_STACK_BYTES = 8 * 2**20
+_UNTOUCHED_BYTES = 128 * 2**20  # stacks of threads and the like: asked for, never used
+_MEMORY_COMPLAINTS = (b"MemoryError", b"std::bad_alloc", b"JavaScript heap out of memory")
+_COMPLAINT_BYTES = 4096
+
+
+def base_environment(path: str = SYSTEM_PATH) -> dict[str, str]:
+    """Return what a program's environment holds beside what its command names. The hash seed makes verdicts repeatable."""
+    return {"PATH": path, "HOME": "/work", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+
+
+def build_request(
+    command: Command,
+    limits: Limits,
+    outputs: tuple[str, ...],
+    env: Mapping[str, str],
+    *,
+    memory_is_bound: bool,
+) -> Request:
+    """Return what the keeper is asked.
+
+    Args:
+        memory_is_bound: control groups hold the program to its memory; else the keeper does.
+    Raises:
+        ValueError: a file's name leaves the folder, a limit is not positive, or there is nothing to run.
+    """
+    for name in (*command.files, *outputs):
+        parts = PurePosixPath(name).parts
+        if not parts or ".." in parts or name.startswith("/") or "\0" in name:
+            raise ValueError(
+                f"file name {name!r} leaves the program's folder; use a relative path without '..'"
+            )
+    for name, value in vars(limits).items():
+        if not value > 0:
+            raise ValueError(f"limit {name} is {value}; it must be positive")
+    if not command.argv and "main.py" not in command.files:
+        raise ValueError("a command needs argv")
+    return Request(
+        argv=command.argv,
+        env={**env, **command.env},
+        files=dict(command.files),
+        stdin=command.stdin,
+        outputs=outputs,
+        cpu_seconds=limits.cpu_seconds,
+        wall_seconds=limits.wall_seconds,
+        output_bytes=limits.output_bytes,
+        processes=limits.processes,
+        file_bytes=limits.file_bytes,
+        data_bytes=0 if memory_is_bound else limits.memory_bytes + _UNTOUCHED_BYTES,
+        resident_bytes=0 if memory_is_bound else limits.memory_bytes,
+        stack_bytes=max(_LEAST_STACK_BYTES, min(limits.memory_bytes, _MOST_STACK_BYTES)),
+    )
+
+
+def python_command(source: str, stdin: bytes, files: Mapping[str, bytes]) -> Command:
+    """Return the command that the keeper takes for "run main.py in a fork of yourself"."""
+    return Command((), stdin, {**files, "main.py": source.encode()})
+
+
+def read_answer(header: dict[str, Any], blobs: list[bytes]) -> tuple[Execution, dict[str, bytes]]:
+    """Return the execution, and the files that were asked for and left."""
+    stdout, stderr, *left = blobs
+    execution = Execution(
+        outcome=header["outcome"],
+        exit_code=header.get("exit_code"),
+        signal=header.get("signal"),
+        stdout=stdout,
+        stderr=stderr,
+        wall_seconds=header.get("wall_seconds", 0.0),
+        cpu_seconds=header.get("cpu_seconds", 0.0),
+        peak_memory_bytes=header.get("peak_memory_bytes"),
+        detail=header.get("detail", ""),
+    )
+    return execution, dict(zip(header.get("left", ()), left, strict=True))
+
+
+def complains_of_memory(execution: Execution) -> bool:
+    """Whether a program ended because it was denied memory: what its language says in that case is the last that it wrote."""
+    failed = (execution.outcome == "exited" and execution.exit_code == 1) or (
+        execution.outcome == "signalled" and execution.signal in (signal.SIGABRT, signal.SIGTRAP)
+    )
+    end = execution.stderr[-_COMPLAINT_BYTES:]
+    lines = end.strip().splitlines()
+    if execution.outcome == "exited":
+        return failed and bool(lines) and lines[-1].startswith(_MEMORY_COMPLAINTS[0])
+    return failed and any(complaint in end for complaint in _MEMORY_COMPLAINTS)
