@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from dunwu.config.reward import AccuracyReward, FormatReward
+from dunwu.config.sandbox import BubblewrapSandbox
 from dunwu.records import Problem
 from dunwu.rewards.grading import Grader
+from dunwu.sandbox.executor import Executor
+from dunwu.sandbox.open import open_executor
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +31,10 @@ def problem() -> Callable[..., Problem]:
         return Problem("p1", "kind", "What?", reference, grader, metadata=metadata)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def executor() -> Iterator[Executor]:
+    """The real sandbox, for programs."""
+    with open_executor(BubblewrapSandbox(max_parallel=2)) as shared:
+        yield shared

@@ -187,10 +187,14 @@ def _relabelled(
 
 def _reference_fault(task: CodeTask, reference: str, executor: Executor, config: CodeConfig) -> str | None:
     code = extract_program(reference, task.language) or reference
-    judged = judge_program(task, code, executor, config.model_copy(update={"score": "all"}))
+    judged = judge_program(task, code, executor, _for_all_tests(config))
     if judged.passed == judged.num_tests:
         return None
     return f"its reference solution fails: {describe(judged.results, judged.num_tests, config.detail_chars)}"
+
+
+def _for_all_tests(config: CodeConfig) -> CodeConfig:
+    return config.model_copy(update={"score": "all"})
 
 
 def _emptiness_fault(task: CodeTask, executor: Executor, config: CodeConfig) -> str | None:
@@ -204,9 +208,7 @@ def _emptiness_fault(task: CodeTask, executor: Executor, config: CodeConfig) -> 
         return _unpatched_fault(task, task.repository, executor, config)
     if task.test_program:
         stub = f"def {task.entry_point}(*args, **kwargs):\n    return None\n" if task.entry_point else ""
-        judged = judge_program(
-            task, stub, executor, config.model_copy(update={"score": "all"}), stop_early=True
-        )
+        judged = judge_program(task, stub, executor, _for_all_tests(config))
         if judged.passed == judged.num_tests:
             return "a function that returns nothing passes its tests"
     return None
