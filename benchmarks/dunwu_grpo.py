@@ -62,12 +62,18 @@ class MeasuredEngine(EmbeddedEngine):
 class TextGrader:
     """The reward that both sides give."""
 
-    def submit(self, problem: Problem, text: str, finish_reason: FinishReason) -> Future[Reward]:
+    def submit(
+        self, problem: Problem, text: str, finish_reason: FinishReason, **facts: Any
+    ) -> Future[Reward]:
         """Grade at once."""
         graded: Future[Reward] = Future()
         value = text_reward(text)
         graded.set_result(Reward(value, {"length": RewardPart(value)}))
         return graded
+
+    def take_busy(self) -> list[tuple[float, float]]:
+        """Grading takes no time beside generation here."""
+        return []
 
 
 def stage_config(workload: StepWorkload) -> RlConfig:

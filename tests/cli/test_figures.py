@@ -41,6 +41,9 @@ def test_sizes_and_shares():
 def test_speeds_name_only_what_was_measured():
     timings = {"generation_tokens_per_second": 1234.6, "training_tokens_per_second": 99}
     assert speeds(timings) == "1,235 tok/s sampling, 99 tok/s training"
+    graded = {"grading_seconds": 2.345, "grading_overlap_frac": 0.875}
+    assert speeds(graded) == "graded 2.3 s, 87.5% beside sampling"
+    assert speeds({"grading_seconds": 0.0, "grading_overlap_frac": None}) == ""
     assert (
         speeds({"generation_tokens_per_second": None, "training_tokens_per_second": 99})
         == "99 tok/s training"

@@ -51,6 +51,14 @@ def test_variants_differ_where_their_papers_do():
             "every reward has weight 0",
         ),
         (lambda: R1ZeroStage(task=WORLD, rewards=[]), "rewards is empty"),
+        (
+            lambda: R1ZeroStage(task=WORLD, combine="normalise_then_sum", objective=DrGrpo()),
+            "divides by no spread",
+        ),
+        (
+            lambda: R1ZeroStage(task=WORLD, combine="normalise_then_sum", kl=KlConfig(placement="reward")),
+            "a sum that is not used",
+        ),
         (lambda: R1ZeroStage(task=WORLD, group_size=1), "greater than or equal to 2"),
         (lambda: R1ZeroStage(task=WORLD, num_steps=24), r"multiple of .* = 16"),
         (lambda: R1ZeroStage(task=WORLD, num_steps=16, inner_epochs=2), r"multiple of .* = 32"),

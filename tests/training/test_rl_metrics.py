@@ -61,7 +61,32 @@ def test_ungraded_rollouts_are_counted_not_averaged() -> None:
     assert rollout_counts([group], [group])["ungraded"] == 1
     assert rollout_counts([group], [group])["grader_errors"] == 1
     assert rollout_counts([group], [group])["refilled_groups"] == 1
+    assert rollout_counts([group], [])["reward_accuracy_error"] == 1
     assert completion_metrics([group], [])["reward"] is None
+
+
+def test_each_part_has_its_mean_where_it_applies_and_the_count_of_each_status() -> None:
+    def graded(i: int, part: RewardPart, advantage_total: float | None) -> Rollout:
+        reward = Reward(advantage_total, {"style": part, "accuracy": RewardPart(1.0)})
+        return Rollout(i, Completion((1,), (-1.0,), "stop"), "", reward)
+
+    parts = [
+        RewardPart(0.5),
+        RewardPart(0.25),
+        RewardPart(None, "not_applicable"),
+        RewardPart(None, "not_gradable"),
+        RewardPart(None, "error", "x"),
+    ]
+    totals = [1.5, 1.25, 1.0, None, None]
+    rollouts = tuple(graded(i, *pair) for i, pair in enumerate(zip(parts, totals, strict=True)))
+    group = RolloutGroup(PROMPT, rollouts, (1.0, 0.0, -1.0, None, None))
+    metrics = completion_metrics([group], train_sequences([group]))
+    assert (metrics["reward_style"], metrics["reward_accuracy"]) == (0.375, 1.0)
+    counts = rollout_counts([group], [])
+    of_style = {status: counts[f"reward_style_{status}"] for status in ("ok", "not_applicable")}
+    assert of_style == {"ok": 2, "not_applicable": 1}
+    assert (counts["reward_style_not_gradable"], counts["reward_style_error"]) == (1, 1)
+    assert (counts["reward_accuracy_ok"], counts["reward_accuracy_error"]) == (5, 0)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,8 @@ def size(num_bytes: float) -> str:
 
 
 def speeds(timings: Mapping[str, Any]) -> str:
-    """Write the tokens per second of sampling and training that a step's timings hold."""
+    """Write the tokens per second of sampling and training that a step's timings hold, and how long grading was at
+    work."""
     parts = []
     for key, name in (
         ("generation_tokens_per_second", "sampling"),
@@ -71,6 +72,9 @@ def speeds(timings: Mapping[str, Any]) -> str:
     ):
         if timings.get(key):
             parts.append(f"{timings[key]:,.0f} tok/s {name}")
+    if timings.get("grading_overlap_frac") is not None:
+        beside = share(timings["grading_overlap_frac"])
+        parts.append(f"graded {timings['grading_seconds']:.1f} s, {beside} beside sampling")
     return ", ".join(parts)
 
 

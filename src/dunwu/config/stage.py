@@ -6,6 +6,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from dunwu.config.algorithm import Grpo, KlConfig, Objective
 from dunwu.config.base import ConfigModel, StageName
+from dunwu.config.grading import GradingConfig, LocalGrading
 from dunwu.config.output_form import R1_ZERO_FORM, OutputForm
 from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, repeated_names
 from dunwu.config.sft import SftStage
@@ -30,6 +31,10 @@ class RlConfig(ConfigModel):
     output_form: OutputForm = R1_ZERO_FORM
     """How completions mark thinking and answer; every reward goes by it."""
     rewards: tuple[RewardConfig, ...] = (AccuracyReward(), FormatReward())
+    combine: Literal["sum", "normalise_then_sum"] = "sum"
+    """Advantages from the weighted sum of the parts (R1 eq. 4), or from each part normalised within its group first
+    (GDPO, arXiv 2601.05242), so that no part's spread drowns another's."""
+    grading: GradingConfig = LocalGrading()
 
     num_steps: PositiveInt = 10400
     prompts_per_step: PositiveInt = 32
@@ -67,6 +72,8 @@ class RlConfig(ConfigModel):
             )
         if not self.rewards:
             raise ValueError('rewards is empty; name at least one, for example [{kind = "accuracy"}]')
+        if self.combine == "normalise_then_sum":
+            self._require_normalisable()
         if repeated := repeated_names(self.rewards):
             raise ValueError(f"two rewards are called {repeated[0]!r}; give each a `name` of its own")
         if all(reward.weight == 0 for reward in self.rewards):
@@ -81,6 +88,18 @@ class RlConfig(ConfigModel):
                 f"{steps}"
             )
         return self
+
+    def _require_normalisable(self) -> None:
+        if self.objective.advantage_scale == "none":
+            raise ValueError(
+                'combine is "normalise_then_sum", and objective.advantage_scale "none" divides by no spread; use '
+                '"population_std"'
+            )
+        if self.kl.coef > 0 and self.kl.placement == "reward":
+            raise ValueError(
+                'combine is "normalise_then_sum", and kl.placement "reward" would subtract the KL from a sum that is not '
+                'used; use kl.placement "loss"'
+            )
 
 
 def _require_answer_tag(form: OutputForm) -> None:

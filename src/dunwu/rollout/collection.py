@@ -4,13 +4,15 @@ The engine and the grader are given; a completion is handed to the grader the mo
 generation. Called by the RL loop and by evaluation.
 """
 
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dunwu.config.training import SamplingConfig
+from dunwu.functional.intervals import Interval
 from dunwu.functional.seeds import derive_seed
 from dunwu.models.policy import Policy
 from dunwu.records import (
@@ -24,12 +26,29 @@ from dunwu.records import (
     SamplingParams,
 )
 from dunwu.rollout.engine import RolloutEngine
+from dunwu.rollout.timeline import CollectTimes
+
+_MAX_TIMES = 64
 
 
 class GradingService(Protocol):
-    """The part of a grader that is needed here."""
+    """The part of a grader that is needed here; one on another machine would offer the same."""
 
-    def submit(self, problem: Problem, text: str, finish_reason: FinishReason) -> Future[Reward]: ...
+    def submit(
+        self,
+        problem: Problem,
+        text: str,
+        finish_reason: FinishReason,
+        *,
+        num_tokens: int | None = None,
+        prompt_text: str = "",
+    ) -> Future[Reward]:
+        """Start to grade one completion beside other work; may block while many wait."""
+        ...
+
+    def take_busy(self) -> list[Interval]:
+        """Return when gradings were at work since the last call, on the clock `time.monotonic`."""
+        ...
 
 
 def policy_decoder(policy: Policy, keep: Sequence[str] = ()) -> Callable[[Sequence[int]], str]:
@@ -65,11 +84,15 @@ def sampling_params(config: SamplingConfig, policy: Policy) -> SamplingParams:
 
 @dataclass(frozen=True)
 class Collector:
-    """An engine, a grader, and `decode`, which turns completion token ids into text without special tokens."""
+    """An engine, a grader, and `decode`, which turns completion token ids into text without special tokens.
+
+    `times` holds when the latest calls of `collect` generated and graded, until `take_times`.
+    """
 
     engine: RolloutEngine
     decode: Callable[[Sequence[int]], str]
     grader: GradingService
+    times: deque[CollectTimes] = field(default_factory=lambda: deque(maxlen=_MAX_TIMES), compare=False)
 
     def collect(
         self,
@@ -104,16 +127,40 @@ class Collector:
         def finished(request: int, sample: int, completion: Completion) -> None:
             text = self.decode(completion.token_ids)
             texts[request, sample] = text
-            problem = prompts[request].problem
-            rewards[request, sample] = self.grader.submit(problem, text, completion.finish_reason)
+            prompt = prompts[request]
+            rewards[request, sample] = self.grader.submit(
+                prompt.problem,
+                text,
+                completion.finish_reason,
+                num_tokens=len(completion.token_ids),
+                prompt_text=prompt.text,
+            )
             if on_progress is not None:
                 on_progress(len(texts), total)
 
-        completions = self.engine.generate(requests, sampling, on_finished=finished)
-        return [
+        first_token: list[float] = []
+
+        def drawn(request: int, sample: int, token_id: int) -> None:
+            if not first_token:
+                first_token.append(time.monotonic())
+
+        self.grader.take_busy()  # what was graded outside of rollouts is no part of their time
+        started = time.monotonic()
+        completions = self.engine.generate(requests, sampling, on_finished=finished, on_token=drawn)
+        generated = time.monotonic()
+        rollouts = [
             tuple(
                 Rollout(s, completion, texts[p, s], rewards[p, s].result())
                 for s, completion in enumerate(of_prompt)
             )
             for p, of_prompt in enumerate(completions)
         ]
+        graded, busy = time.monotonic(), tuple(self.grader.take_busy())
+        self.times.append(CollectTimes(started, (first_token or [started])[0], generated, graded, busy))
+        return rollouts
+
+    def take_times(self) -> list[CollectTimes]:
+        """Return when `collect` generated and graded since the last call."""
+        taken = list(self.times)
+        self.times.clear()
+        return taken

@@ -14,6 +14,7 @@ from dunwu.functional.seeds import derive_seed
 from dunwu.models.loading import save_policy
 from dunwu.records import RolloutGroup
 from dunwu.rollout.collection import sampling_params
+from dunwu.rollout.timeline import grading_timings
 from dunwu.stages.context import StageContext
 from dunwu.stages.rl_setup import RlParts, rl_parts
 from dunwu.stages.training_run import evaluate_once, go_back, peak_memory_bytes, wall_seconds
@@ -98,21 +99,26 @@ class _RlLoop:
                 groups, dropped = list(stored.groups), list(stored.dropped)
             else:
                 groups, dropped = self._sample()
-            sampling_seconds = time.monotonic() - start
+            sampling = {"sampling_seconds": time.monotonic() - start, **self._grading_timings()}
             minibatches = self._minibatches(groups)
             counts = rollout_counts(groups, dropped)
             for minibatch in minibatches[done:]:
-                self._update(groups, minibatch, counts, sampling_seconds)
-                sampling_seconds = 0.0
+                self._update(groups, minibatch, counts, sampling)
+                sampling = {"sampling_seconds": 0.0}
 
     def _sample(self) -> tuple[list[RolloutGroup], list[RolloutGroup]]:
         first = self.state.step + 1
+        self.parts.collector.take_times()  # an evaluation's
         groups, dropped = self.phase.sample(self.state, self.context.progress.generation)
         last = self.state.step + self.config.steps_per_rollout * self.config.inner_epochs
         self.folder.write_rollouts(
             self.state.num_rollouts, groups, first_step=first, last_step=last, dropped=dropped
         )
         return groups, dropped
+
+    def _grading_timings(self) -> dict[str, Any]:
+        timings = grading_timings(self.parts.collector.take_times())
+        return {**timings, **self.parts.grader.counts} if timings else {}
 
     def _minibatches(self, groups: Sequence[RolloutGroup]) -> list[list[Any]]:
         """All mini-batches of a rollout, inner epoch after inner epoch, each epoch cut anew."""
@@ -130,7 +136,7 @@ class _RlLoop:
         groups: Sequence[RolloutGroup],
         minibatch: Sequence[Any],
         counts: Mapping[str, Any],
-        sampling_seconds: float,
+        sampling: Mapping[str, Any],
     ) -> None:
         """One policy update with everything that is written about it."""
         state, config = self.state, self.config
@@ -150,7 +156,7 @@ class _RlLoop:
         note = explain_zero(metrics) if minibatch else NOTHING_TO_TRAIN
         metrics["note"] = None if note is None else note.text
         self.folder.append_metrics(step, metrics)
-        timings = self._timings(groups, metrics, sampling_seconds, training_seconds)
+        timings = self._timings(groups, metrics, sampling, training_seconds)
         self.folder.append_timings(step, timings)
         self.context.progress.step(step, metrics, timings)
         if note is not None and note.cause not in self._causes_told:
@@ -162,13 +168,14 @@ class _RlLoop:
         self,
         groups: Sequence[RolloutGroup],
         metrics: Mapping[str, Any],
-        sampling_seconds: float,
+        sampling: Mapping[str, Any],
         training_seconds: float,
     ) -> dict[str, Any]:
+        sampling_seconds = sampling["sampling_seconds"]
         generated = sum(len(r.completion.token_ids) for group in groups for r in group.rollouts)
         return {
             "wall_seconds": sampling_seconds + training_seconds,
-            "sampling_seconds": sampling_seconds,
+            **sampling,
             "training_seconds": training_seconds,
             "generation_tokens_per_second": generated / sampling_seconds if sampling_seconds else None,
             "training_tokens_per_second": metrics.get("computed_tokens", 0) / training_seconds,

@@ -32,6 +32,7 @@ class RlParts:
 
     state: RlState
     collector: Collector
+    grader: Grader
     train: tuple[Prompt, ...]
     held_out: tuple[Prompt, ...]
 
@@ -87,7 +88,7 @@ def _check_lengths(config: RlConfig, policy: Policy, prompts: list[Prompt]) -> N
 def rl_parts(config: RlConfig, context: StageContext, checkpoint: Checkpoint | None) -> Iterator[RlParts]:
     """Build the parts of a stage, from its start or from a checkpoint, and take them down afterwards."""
     pin_model(context)
-    with Grader(config.rewards, output_form=config.output_form) as grader:
+    with Grader(config.rewards, output_form=config.output_form, service=config.grading) as grader:
         problems = checked_problems(config, context, grader)
         torch.manual_seed(
             context.seed
@@ -102,6 +103,6 @@ def rl_parts(config: RlConfig, context: StageContext, checkpoint: Checkpoint | N
         engine = EmbeddedEngine(state.policy, config.engine)
         try:
             collector = Collector(engine, policy_decoder(state.policy, all_marks(config.output_form)), grader)
-            yield RlParts(state, collector, tuple(train_prompts), tuple(held_out_prompts))
+            yield RlParts(state, collector, grader, tuple(train_prompts), tuple(held_out_prompts))
         finally:
             engine.close()

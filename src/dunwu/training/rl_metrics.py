@@ -3,13 +3,14 @@
 Called by the RL loop, which adds the figures of the update itself (`rl_step`).
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, get_args
 
 from dunwu.functional.reflection import checks_itself
-from dunwu.records import Rollout, RolloutGroup
+from dunwu.records import PartStatus, RolloutGroup
 from dunwu.training.sequences import TrainSequence
 
 
@@ -17,9 +18,9 @@ def completion_metrics(groups: Sequence[RolloutGroup], minibatch: Sequence[Train
     """Rewards and lengths of the completions behind one update.
 
     Returns:
-        reward, reward_<part> for each part, accuracy, format, length_mean (tokens; also _right, _wrong, _max),
-        truncated_frac, self_check_frac, zero_spread_frac (share of the completions whose group's advantages are all 0).
-        None where there was nothing to measure.
+        reward; reward_<part> for each part, its mean over the completions that it applies to; accuracy, format,
+        length_mean (tokens; also _right, _wrong, _max), truncated_frac, self_check_frac, zero_spread_frac (share of
+        the completions whose group's advantages are all 0). None where there was nothing to measure.
     """
     members = [groups[s.group].rollouts[s.rollout] for s in minibatch]
     spread = {
@@ -42,20 +43,33 @@ def completion_metrics(groups: Sequence[RolloutGroup], minibatch: Sequence[Train
         "zero_spread_frac": _mean([float(not spread[s.group]) for s in minibatch]),
     }
     for name in names:
-        metrics[f"reward_{name}"] = _mean([_part(r, name) for r in members])
+        parts = [r.reward.parts[name] for r in members if name in r.reward.parts]
+        metrics[f"reward_{name}"] = _mean([part.value for part in parts])
     metrics["format"] = metrics.get("reward_format")
     return metrics
 
 
 def rollout_counts(groups: Sequence[RolloutGroup], dropped: Sequence[RolloutGroup]) -> dict[str, Any]:
-    """What a whole rollout lost and why: excluded rollouts by cause, groups replaced by refilling."""
+    """What a whole rollout lost and why.
+
+    Returns:
+        ungraded (excluded rollouts), grader_errors and not_gradable (parts), refilled_groups; and for each part
+        reward_<part>_<status>, of how many rollouts it has the status ok, not_applicable, not_gradable or error.
+    """
     rollouts = [r for group in groups for r in group.rollouts]
-    statuses = [part.status for r in rollouts for part in r.reward.parts.values()]
+    parts = [(name, part.status) for r in rollouts for name, part in r.reward.parts.items()]
+    statuses = [status for _, status in parts]
+    by_part = Counter(parts)
     return {
         "ungraded": sum(r.reward.total is None for r in rollouts),
         "grader_errors": statuses.count("error"),
         "not_gradable": statuses.count("not_gradable"),
         "refilled_groups": len(dropped),
+        **{
+            f"reward_{name}_{status}": by_part[name, status]
+            for name in sorted({name for name, _ in parts})
+            for status in get_args(PartStatus)
+        },
     }
 
 
@@ -107,11 +121,6 @@ def explain_zero(metrics: Mapping[str, Any]) -> Diagnosis | None:
             f"sum to 0. The gradient is not (norm {metrics['grad_norm']:.3g}); nothing is wrong",
         )
     return None
-
-
-def _part(rollout: Rollout, name: str) -> float | None:
-    part = rollout.reward.parts.get(name)
-    return None if part is None else part.value
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

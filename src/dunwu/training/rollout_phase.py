@@ -10,6 +10,7 @@ from dunwu.config.stage import RlConfig
 from dunwu.data.packing import PackSequence, pack
 from dunwu.functional.advantages import ragged_group_advantages
 from dunwu.functional.kl import kl_reward_penalties
+from dunwu.functional.part_advantages import normalised_part_advantages
 from dunwu.models.policy import Policy
 from dunwu.records import Prompt, Rollout, RolloutGroup, SamplingParams
 from dunwu.rollout.collection import Collector
@@ -70,12 +71,7 @@ class RolloutPhase:
         )
         if self.config.truncated == "zero_reward":
             rollouts = [tuple(map(_without_reward_if_truncated, of_prompt)) for of_prompt in rollouts]
-        totals = [[r.reward.total for r in of_prompt] for of_prompt in rollouts]
-        if state.reference is not None and self.config.kl.placement == "reward":
-            totals = penalised_rewards(state.reference, prompts, rollouts, self.config)
-        advantages = ragged_group_advantages(
-            totals, scale=self.config.objective.advantage_scale, eps=self.config.objective.advantage_eps
-        )
+        advantages = self._advantages(state, prompts, rollouts)
         if self.config.truncated == "mask":
             advantages = [
                 [
@@ -88,6 +84,33 @@ class RolloutPhase:
             RolloutGroup(prompt, of_prompt, tuple(row))
             for prompt, of_prompt, row in zip(prompts, rollouts, advantages, strict=True)
         ]
+
+    def _advantages(
+        self, state: RlState, prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]]
+    ) -> list[list[float | None]]:
+        config, objective = self.config, self.config.objective
+        if config.combine == "normalise_then_sum":
+            without_reward = config.truncated == "zero_reward"
+            return normalised_part_advantages(
+                [[_part_values(r, without_reward) for r in of_prompt] for of_prompt in rollouts],
+                {reward.part_name: reward.weight for reward in config.rewards},
+                scale=objective.advantage_scale,
+                eps=objective.advantage_eps,
+            )
+        totals = [[r.reward.total for r in of_prompt] for of_prompt in rollouts]
+        if state.reference is not None and config.kl.placement == "reward":
+            totals = penalised_rewards(state.reference, prompts, rollouts, config)
+        return ragged_group_advantages(totals, scale=objective.advantage_scale, eps=objective.advantage_eps)
+
+
+def _part_values(rollout: Rollout, zero_if_truncated: bool) -> dict[str, float | None] | None:
+    """The values of a rollout's parts; None if it is excluded."""
+    if rollout.reward.total is None:
+        return None
+    values = {name: part.value for name, part in rollout.reward.parts.items()}
+    if zero_if_truncated and rollout.completion.finish_reason == "length":
+        return {name: None if value is None else 0.0 for name, value in values.items()}
+    return values
 
 
 def _without_reward_if_truncated(rollout: Rollout) -> Rollout:
