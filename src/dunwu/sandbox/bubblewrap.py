@@ -8,25 +8,19 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from dunwu.errors import SandboxError
-from dunwu.sandbox.cgroups import Group, Groups, Hierarchy
+from dunwu.sandbox.cgroups import Groups, Hierarchy
 from dunwu.sandbox.inside.request import Request
 from dunwu.sandbox.jail import Blueprint, Jail
-from dunwu.sandbox.records import Command, Execution, Limits
-from dunwu.sandbox.requests import (
-    SYSTEM_PATH,
-    base_environment,
-    build_request,
-    complains_of_memory,
-    python_command,
-    read_answer,
-)
+from dunwu.sandbox.keeper_executor import KeeperExecutor
+from dunwu.sandbox.memory import judge_memory
+from dunwu.sandbox.records import Execution, Limits
+from dunwu.sandbox.requests import SYSTEM_PATH, base_environment, read_answer
 
 _RUNS_OF_A_JAIL = 10_000
 _KEEPER_PROCESSES = 3  # keeper, supervisor, reaper
@@ -37,8 +31,8 @@ _KILLED: tuple[dict[str, Any], list[bytes]] = (
 )
 
 
-class BubblewrapExecutor:
-    """Runs each program in a jail of its own (see Executor)."""
+class BubblewrapExecutor(KeeperExecutor):
+    """Runs each program in namespaces of its own inside a jail (see Executor)."""
 
     def __init__(
         self,
@@ -47,73 +41,42 @@ class BubblewrapExecutor:
         max_parallel: int,
         layers: Mapping[str, str],
     ) -> None:
+        bound = any("memory" in hierarchy.controllers for hierarchy in hierarchies)
+        interpreter = blueprint.interpreter
+        prefix = interpreter.prefix
+        env = base_environment(f"{prefix}/bin:{SYSTEM_PATH}" if prefix else SYSTEM_PATH)
+        if blueprint.python_path:
+            env["PYTHONPATH"] = ":".join(blueprint.python_path)
+        super().__init__(max_parallel, interpreter.program, env, memory_is_bound=bound)
         self._blueprint = blueprint
         self._layers = dict(layers)
-        self._places = threading.BoundedSemaphore(max_parallel)
-        self._max_parallel = max_parallel
         self._lock = threading.Lock()
         self._idle: list[Jail] = []
-        self._closed = False
         self._count = 0
         self._groups = Groups(hierarchies) if hierarchies else None
-        # bubblewrap ends when the thread that started it does, so that one thread, which lives as long as we, starts all
+        # bubblewrap ends when the thread that started it does, so one thread, which lives as long as we, starts all
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="sandbox-starter")
-        self._memory_is_bound = any("memory" in hierarchy.controllers for hierarchy in hierarchies)
-        prefix = blueprint.interpreter.prefix
-        self._environment = base_environment(f"{prefix}/bin:{SYSTEM_PATH}" if prefix else SYSTEM_PATH)
-        if blueprint.python_path:
-            self._environment["PYTHONPATH"] = ":".join(blueprint.python_path)
 
-    def run(self, command: Command, limits: Limits) -> Execution:
-        """See Executor."""
-        return self._execute(command, limits)[0]
-
-    def compile(
-        self, command: Command, limits: Limits, outputs: Sequence[str]
+    def _run_request(
+        self, request: Request, limits: Limits, label: str
     ) -> tuple[Execution, Mapping[str, bytes]]:
-        """See Executor."""
-        return self._execute(command, limits, tuple(outputs))
-
-    def run_python(self, source: str, stdin: bytes, files: Mapping[str, bytes], limits: Limits) -> Execution:
-        """See Executor."""
-        return self._execute(python_command(source, stdin, files), limits)[0]
-
-    def _execute(
-        self, command: Command, limits: Limits, outputs: tuple[str, ...] = ()
-    ) -> tuple[Execution, Mapping[str, bytes]]:
-        request = build_request(
-            self._with_interpreter(command),
-            limits,
-            outputs,
-            self._environment,
-            memory_is_bound=self._memory_is_bound,
-        )
-        with self._places:
-            if self._closed:
-                raise SandboxError("this sandbox is closed; open another")
-            jail = self._take(limits)
-            keep = False
-            try:
-                if jail.group is not None:
-                    jail.group.start_run(
-                        memory_bytes=limits.memory_bytes + _keeper_bytes(request),
-                        processes=limits.processes + _KEEPER_PROCESSES,
-                    )
-                answer = _converse(jail, request)
-                keep = answer is not None and jail.blueprint.nested and jail.runs < _RUNS_OF_A_JAIL
-                execution, left = read_answer(*(answer or _KILLED))
-                return _with_memory(execution, jail.group), left
-            finally:
-                if keep:
-                    self._give_back(jail)
-                else:
-                    jail.kill()
-
-    def _with_interpreter(self, command: Command) -> Command:
-        """Let "python3" mean the interpreter that runs Python programs."""
-        if command.argv and command.argv[0] in ("python", "python3"):
-            return replace(command, argv=(self._blueprint.interpreter.program, *command.argv[1:]))
-        return command
+        jail = self._take(limits)
+        keep = False
+        try:
+            if jail.group is not None:
+                jail.group.start_run(
+                    memory_bytes=limits.memory_bytes + _keeper_bytes(request),
+                    processes=limits.processes + _KEEPER_PROCESSES,
+                )
+            answer = _converse(jail, request)
+            keep = answer is not None and jail.blueprint.nested and jail.runs < _RUNS_OF_A_JAIL
+            execution, left = read_answer(*(answer or _KILLED))
+            return judge_memory(execution, jail.group), left
+        finally:
+            if keep:
+                self._give_back(jail)
+            else:
+                jail.kill()
 
     def _take(self, limits: Limits) -> Jail:
         """Return an idle jail, or start one."""
@@ -145,30 +108,12 @@ class BubblewrapExecutor:
         """See Executor."""
         return self._layers
 
-    def close(self) -> None:
-        """See Executor."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-        for _ in range(self._max_parallel):  # wait for what still runs
-            self._places.acquire()
+    def _end(self) -> None:
         for jail in self._idle:
             jail.kill()
         self._starter.shutdown()
         if self._groups is not None:
             self._groups.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _converse(jail: Jail, request: Request) -> tuple[dict[str, Any], list[bytes]] | None:
@@ -183,22 +128,3 @@ def _keeper_bytes(request: Request) -> int:
     """What keeper and supervisor hold of a run beside the program: its data on the way in and out."""
     data = len(request.stdin) + sum(map(len, request.files.values()))
     return _KEEPER_BYTES + 3 * data + 4 * request.output_bytes
-
-
-def _with_memory(execution: Execution, group: Group | None) -> Execution:
-    """Complete an execution by what the control group, or the program's last words, say about memory."""
-    if group is not None:
-        peak = group.peak_bytes()
-        if peak is not None:
-            execution = replace(execution, peak_memory_bytes=peak)
-        if execution.outcome in ("exited", "signalled") and group.ran_out_of_memory():
-            return replace(
-                execution,
-                outcome="memory",
-                exit_code=None,
-                signal=None,
-                detail="used more memory than allowed",
-            )
-    if complains_of_memory(execution):
-        return replace(execution, outcome="memory", exit_code=None, signal=None, detail="was denied memory")
-    return execution

@@ -23,7 +23,7 @@ try:
     _keeper.main({read_fd}, {write_fd})
     _become = None
 except _supervisor.BecomeProgram as _program:
-    _become = _program.request, _program.started_fd
+    _become = _program.arguments
 if _become:
     _supervisor.program.run_python(*_become)
 """

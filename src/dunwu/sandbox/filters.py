@@ -52,14 +52,14 @@ _WAITING_AND_TALKING = _words("""
 """)
 _NAMESPACES = _words("unshare setns mount umount2 pivot_root chroot sethostname capset seccomp")
 _DANGEROUS = _words("""
-    ptrace process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_getfd kcmp bpf perf_event_open userfaultfd
-    io_uring_setup io_uring_enter io_uring_register keyctl add_key request_key kexec_load kexec_file_load init_module
-    finit_module delete_module reboot swapon swapoff open_by_handle_at name_to_handle_at
-    open_tree open_tree_attr move_mount fsopen fsconfig fsmount fspick mount_setattr statmount listmount setdomainname iopl ioperm modify_ldt settimeofday clock_settime
-    adjtimex clock_adjtime acct quotactl quotactl_fd nfsservctl lookup_dcookie syslog vhangup fanotify_init fanotify_mark vmsplice
-    personality setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups setxattr lsetxattr fsetxattr
-    removexattr lremovexattr fremovexattr mbind set_mempolicy migrate_pages move_pages sched_setscheduler sched_setparam
-    sched_setattr ioprio_set memfd_secret mq_open mq_unlink sync syncfs
+    ptrace process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_getfd kcmp bpf perf_event_open
+    userfaultfd io_uring_setup io_uring_enter io_uring_register keyctl add_key request_key kexec_load kexec_file_load
+    init_module finit_module delete_module reboot swapon swapoff open_by_handle_at name_to_handle_at open_tree open_tree_attr
+    move_mount fsopen fsconfig fsmount fspick mount_setattr statmount listmount setdomainname iopl ioperm modify_ldt
+    settimeofday clock_settime adjtimex clock_adjtime acct quotactl quotactl_fd nfsservctl lookup_dcookie syslog vhangup
+    fanotify_init fanotify_mark vmsplice personality setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid
+    setgroups setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr mbind set_mempolicy migrate_pages move_pages
+    sched_setscheduler sched_setparam sched_setattr ioprio_set memfd_secret mq_open mq_unlink sync syncfs
 """)
 _NEW_NAMESPACE_BITS = 0x7E020000  # every CLONE_NEW* flag that clone() knows
 _INT = 0xFFFFFFFF  # the kernel looks at the lower half of an int argument only, and so must we

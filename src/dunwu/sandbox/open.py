@@ -11,10 +11,13 @@ from dunwu.config.sandbox import BubblewrapSandbox, DockerSandbox, HttpSandbox, 
 from dunwu.errors import DependencyError, SandboxError
 from dunwu.sandbox.bubblewrap import BubblewrapExecutor
 from dunwu.sandbox.cgroups import Hierarchy, find_hierarchies, remove_stale_groups
+from dunwu.sandbox.docker import DockerExecutor, check_engine
 from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.filters import compile_filter
 from dunwu.sandbox.jail import Blueprint
 from dunwu.sandbox.jail_root import find_interpreter
+from dunwu.sandbox.piston import HttpExecutor
+from dunwu.sandbox.unsafe import UnsafeExecutor
 from dunwu.sandbox.verify import verify_isolation
 
 _LOG = logging.getLogger(__name__)
@@ -39,8 +42,15 @@ def open_executor(config: BubblewrapSandbox | DockerSandbox | HttpSandbox | Unsa
     match config:
         case BubblewrapSandbox():
             return open_bubblewrap(config)
-        case _:
-            raise DependencyError(f"sandbox {config.kind} is not there yet")
+        case DockerSandbox():
+            return open_docker(config)
+        case HttpSandbox():
+            service = HttpExecutor(config)
+            service.check_service()
+            _log_layers(service)
+            return service
+        case UnsafeSandbox():
+            return UnsafeExecutor(config.max_parallel or len(os.sched_getaffinity(0)))
 
 
 def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
@@ -81,9 +91,30 @@ def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
         except BaseException:
             executor.close()
             raise
-        _LOG.info("sandbox: %s", ", ".join(f"{name}: {what}" for name, what in executor.describe().items()))
+        _log_layers(executor)
         return executor
     raise DependencyError(f"programs cannot be isolated: {faults[-1]}; {advise()}")
+
+
+def open_docker(config: DockerSandbox) -> DockerExecutor:
+    """Open a container engine, and prove that it isolates.
+
+    Raises:
+        DependencyError: no engine answers, it lacks the image, or its containers do not isolate.
+    """
+    check_engine(config)
+    executor = DockerExecutor(config)
+    try:
+        verify_isolation(executor, visible=(), seccomp=False)
+    except SandboxError as error:
+        executor.close()
+        raise DependencyError(f"programs cannot be isolated: {error}") from error
+    _log_layers(executor)
+    return executor
+
+
+def _log_layers(executor: Executor) -> None:
+    _LOG.info("%s", ", ".join(f"{name}: {what}" for name, what in executor.describe().items()))
 
 
 def _compile_filters(config: BubblewrapSandbox) -> dict[bool, bytes]:

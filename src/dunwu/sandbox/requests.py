@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,13 +13,30 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _MOST_STACK_BYTES = 256 * 2**20
 _LEAST_STACK_BYTES = 8 * 2**20
 _UNTOUCHED_BYTES = 128 * 2**20  # stacks of threads and the like: asked for, never used
-_MEMORY_COMPLAINTS = (b"MemoryError", b"std::bad_alloc", b"JavaScript heap out of memory")
-_COMPLAINT_BYTES = 4096
 
 
 def base_environment(path: str = SYSTEM_PATH) -> dict[str, str]:
     """Return what a program's environment holds beside what its command names. The hash seed makes verdicts repeatable."""
     return {"PATH": path, "HOME": "/work", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0"}
+
+
+def check_command(command: Command, limits: Limits, outputs: tuple[str, ...]) -> None:
+    """Make sure that a command can be run at all.
+
+    Raises:
+        ValueError: a file's name leaves the folder, a limit is not positive, or there is nothing to run.
+    """
+    for name in (*command.files, *outputs):
+        parts = PurePosixPath(name).parts
+        if not parts or ".." in parts or name.startswith("/") or "\0" in name:
+            raise ValueError(
+                f"file name {name!r} leaves the program's folder; use a relative path without '..'"
+            )
+    for name, value in vars(limits).items():
+        if not value > 0:
+            raise ValueError(f"limit {name} is {value}; it must be positive")
+    if not command.argv and "main.py" not in command.files:
+        raise ValueError("a command needs argv")
 
 
 def build_request(
@@ -38,17 +54,7 @@ def build_request(
     Raises:
         ValueError: a file's name leaves the folder, a limit is not positive, or there is nothing to run.
     """
-    for name in (*command.files, *outputs):
-        parts = PurePosixPath(name).parts
-        if not parts or ".." in parts or name.startswith("/") or "\0" in name:
-            raise ValueError(
-                f"file name {name!r} leaves the program's folder; use a relative path without '..'"
-            )
-    for name, value in vars(limits).items():
-        if not value > 0:
-            raise ValueError(f"limit {name} is {value}; it must be positive")
-    if not command.argv and "main.py" not in command.files:
-        raise ValueError("a command needs argv")
+    check_command(command, limits, outputs)
     return Request(
         argv=command.argv,
         env={**env, **command.env},
@@ -86,15 +92,3 @@ def read_answer(header: dict[str, Any], blobs: list[bytes]) -> tuple[Execution, 
         detail=header.get("detail", ""),
     )
     return execution, dict(zip(header.get("left", ()), left, strict=True))
-
-
-def complains_of_memory(execution: Execution) -> bool:
-    """Whether a program ended because it was denied memory: what its language says in that case is the last that it wrote."""
-    failed = (execution.outcome == "exited" and execution.exit_code == 1) or (
-        execution.outcome == "signalled" and execution.signal in (signal.SIGABRT, signal.SIGTRAP)
-    )
-    end = execution.stderr[-_COMPLAINT_BYTES:]
-    lines = end.strip().splitlines()
-    if execution.outcome == "exited":
-        return failed and bool(lines) and lines[-1].startswith(_MEMORY_COMPLAINTS[0])
-    return failed and any(complaint in end for complaint in _MEMORY_COMPLAINTS)

@@ -7,8 +7,10 @@ after the other; a `GivenEnclosure` is a place that whoever started the keeper h
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,20 +67,25 @@ class NestedEnclosure:
         if self.install_filter is not None:
             self.install_filter()
 
+    def leave(self) -> None:
+        """The namespaces vanish with their last process, and the disk with them."""
+
     def kill(self, reaper: int, proc_fd: int) -> None:
         """End every process of the run: the reaper is the first of its process namespace, so that all die with it."""
         os.kill(reaper, signal.SIGKILL)
 
 
-@dataclass(frozen=True)
+@dataclass
 class GivenEnclosure:
-    """A place made from outside for one run: a container, or nothing but a folder.
+    """A place made from outside for one run: a jail, a container, or, where there is no isolation, a temporary folder.
 
-    `count_processes`: whether the kernel counts the processes of this place apart from the user's others.
+    `work` is the program's folder; empty: make one for the run. `count_processes`: whether the kernel counts the processes of
+    this place apart from the user's others.
     """
 
     work: str
     count_processes: bool
+    temporary: bool = False
 
     @property
     def own_processes(self) -> int:
@@ -88,6 +95,13 @@ class GivenEnclosure:
     def enter(self, file_bytes: int) -> None:
         """Nothing is left to do but to take in what the program leaves behind."""
         syscalls.adopt_orphans()
+        if not self.work:
+            self.work, self.temporary = tempfile.mkdtemp(prefix="dunwu-unsafe-"), True
+
+    def leave(self) -> None:
+        """Remove the folder, if it was made for the run."""
+        if self.temporary:
+            shutil.rmtree(self.work, ignore_errors=True)
 
     def confine(self) -> None:
         """Nothing is left to take away but a look into the keeper."""

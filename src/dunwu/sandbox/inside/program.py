@@ -112,17 +112,18 @@ def prepare_interpreter(python_path: list[str]) -> None:
     gc.freeze()
 
 
-def run_python(request: Request, started_fd: int) -> NoReturn:
+def run_python(request: Request, work: str, started_fd: int) -> NoReturn:
     """Run main.py in this process as the interpreter would, and end the process as the interpreter would.
 
     Departures: at the end, only the program's own globals are torn down, not every module's.
     """
     main = types.ModuleType("__main__")
-    source = _dress_up(request, main)
+    path = os.path.join(work, "main.py")
+    source = _dress_up(request, main, path)
     os.close(started_fd)
     code = 0
     try:
-        exec(compile(source, "/work/main.py", "exec"), main.__dict__)
+        exec(compile(source, path, "exec"), main.__dict__)
     except SystemExit as error:
         code = _exit_code(error)
     except BaseException as error:
@@ -132,7 +133,7 @@ def run_python(request: Request, started_fd: int) -> NoReturn:
     _end(main, code)
 
 
-def _dress_up(request: Request, main: types.ModuleType) -> bytes:
+def _dress_up(request: Request, main: types.ModuleType, path: str) -> bytes:
     """Set what a program sees of its interpreter: its name, arguments, environment, streams and modules."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "dunwu"]:
         del sys.modules[name]
@@ -142,10 +143,10 @@ def _dress_up(request: Request, main: types.ModuleType) -> bytes:
         name = path.partition("/")[0].removesuffix(".py")
         if name in sys.modules and name not in sys.builtin_module_names:
             del sys.modules[name]
-    main.__dict__.update(__file__="/work/main.py", __builtins__=__builtins__)
+    main.__dict__.update(__file__=path, __builtins__=__builtins__)
     sys.modules["__main__"] = main
     sys.argv[:] = ["main.py"]
-    sys.path.insert(0, "/work")
+    sys.path.insert(0, os.path.dirname(path))
     os.environ.clear()
     os.environ.update(request.env)
     for fd, mode in ((0, "r"), (1, "w"), (2, "w")):

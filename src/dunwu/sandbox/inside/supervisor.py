@@ -32,10 +32,9 @@ _EXECUTABLE = (b"#!", b"\x7fELF")
 class BecomeProgram(BaseException):
     """Raised in the process that is to run main.py, so that nothing of the keeper stays on its stack."""
 
-    def __init__(self, request: Request, started_fd: int) -> None:
+    def __init__(self, request: Request, work: str, started_fd: int) -> None:
         super().__init__()
-        self.request = request
-        self.started_fd = started_fd
+        self.arguments = request, work, started_fd
 
 
 class Supervisor:
@@ -44,6 +43,7 @@ class Supervisor:
     def __init__(
         self, request: Request, enclosure: NestedEnclosure | GivenEnclosure, proc_fd: int, hangup_fd: int
     ) -> None:
+        self.pid = os.getpid()
         self.request = request
         self.enclosure = enclosure
         self.proc_fd = proc_fd
@@ -58,6 +58,13 @@ class Supervisor:
 
     def run(self) -> tuple[dict[str, Any], list[bytes]]:
         """Run the program; return the header and the blobs (stdout, stderr, files left) of the answer."""
+        try:
+            return self._run()
+        finally:
+            if os.getpid() == self.pid:  # and not the program's process on its way out
+                self.enclosure.leave()
+
+    def _run(self) -> tuple[dict[str, Any], list[bytes]]:
         try:
             self.enclosure.enter(self.request.file_bytes)
             lay_files(self.request.files, self.enclosure.work)
@@ -124,7 +131,7 @@ class Supervisor:
             os._exit(127)
         if self.request.argv:
             program.execute(self.request, 3)
-        raise BecomeProgram(self.request, 3)
+        raise BecomeProgram(self.request, self.enclosure.work, 3)
 
     def _watch(self, start: int, status: int) -> None:
         """Collect output and watch the limits until the program has ended or has to be stopped."""
