@@ -52,7 +52,7 @@ class FileTask(ConfigModel):
     """Further columns that reward functions of your own get to see."""
     language_column: str | None = None
     kind_column: str | None = None
-    grader: Literal["math", "numeric", "exact"] = "math"
+    grader: Literal["math", "numeric", "exact", "text", "choice"] = "math"
     split: str = "train"
     """Split to read from a Hugging Face dataset."""
     held_out_split: str | None = None

@@ -4,13 +4,16 @@ A grader is one function in a file of its own and one case in each of the three 
 `grading`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dunwu.data.world.problems import score_operators
 from dunwu.records import Problem, RewardPart
 from dunwu.rewards.answers import AnswerSource
 from dunwu.rewards.bounded import MAX_ANSWER_CHARS, verdict
-from dunwu.rewards.exact import exact_match
+from dunwu.rewards.choice import choice_fault, chosen, judge_choice, options_of
+from dunwu.rewards.countdown import countdown_fault, judge_countdown
+from dunwu.rewards.exact import accepted_references, exact_match, text_fault, text_key, text_match
+from dunwu.rewards.instructions import instructions_fault, judge_instructions
 from dunwu.rewards.item import GradingItem
 from dunwu.rewards.maths import MathsGrader, canonical_answer, reference_text
 from dunwu.rewards.notation import normalise_text
@@ -18,7 +21,18 @@ from dunwu.rewards.numeric import judge_numeric
 from dunwu.rewards.reasoning_gym import GymGrader
 from dunwu.rewards.worker_pool import JobLostError, WorkerPool
 
-_GRADERS = ("math", "numeric", "exact", "operators", "reasoning_gym")
+_GRADERS = (
+    *("math", "numeric", "exact", "text", "choice", "countdown", "instructions", "operators"),
+    "reasoning_gym",
+)
+_FAULTS: Mapping[str, Callable[[Problem], str | None]] = {
+    "exact": text_fault,
+    "text": text_fault,
+    "choice": choice_fault,
+    "countdown": countdown_fault,
+    "instructions": instructions_fault,
+}
+"""What is wrong with a problem's own data, cheap enough to be looked at in every grading."""
 _WHERE: Mapping[AnswerSource, str] = {
     "answer_tag": "<answer>...</answer>",
     "boxed": "\\boxed{...}",
@@ -45,6 +59,10 @@ class ProblemGraders:
             item: `answer` was looked for in the forms `answer_from`.
         """
         problem, answer, reference = item.problem, item.answer, item.problem.reference
+        if problem.grader in _FAULTS and (fault := _FAULTS[problem.grader](problem)) is not None:
+            return RewardPart(None, "not_gradable", fault)
+        if problem.grader == "instructions":  # the whole response is judged, not an answer within it
+            return judge_instructions(item.summary, problem)
         if answer is None:
             return verdict(False, _no_answer(answer_from))
         if len(answer) > max(MAX_ANSWER_CHARS, 2 * len(reference)):
@@ -62,7 +80,13 @@ class ProblemGraders:
                     return RewardPart(None, "not_gradable", f"reference {reference!r} is not a number")
                 return verdict(right)
             case "exact":
-                return verdict(exact_match(answer, reference))
+                return verdict(any(exact_match(answer, text) for text in accepted_references(problem)))
+            case "text":
+                return verdict(any(text_match(answer, text) for text in accepted_references(problem)))
+            case "choice":
+                return verdict(*judge_choice(answer, problem))
+            case "countdown":
+                return verdict(*judge_countdown(answer, problem))
             case "operators":
                 return verdict(score_operators(answer, problem))
         return RewardPart(None, "not_gradable", _unknown(problem))
@@ -81,8 +105,8 @@ class ProblemGraders:
             case "numeric":
                 is_number = judge_numeric("", reference_text(reference)) is not None
                 return None if is_number else f"{reference!r} is not a number"
-            case "exact":
-                return None if normalise_text(reference) else "it is empty"
+            case "exact" | "text" | "choice" | "countdown" | "instructions":
+                return _FAULTS[problem.grader](problem)
             case "operators":
                 return None if score_operators(reference, problem) else f"{reference!r} does not solve it"
         return _unknown(problem)
@@ -93,6 +117,11 @@ def vote_key(problem: Problem, answer: str) -> str:
     match problem.grader:
         case "math" | "numeric":
             return canonical_answer(answer)
+        case "text":
+            return text_key(answer)
+        case "choice":
+            options = options_of(problem)
+            return (None if isinstance(options, str) else chosen(answer, options)) or normalise_text(answer)
     return normalise_text(answer)
 
 
