@@ -147,3 +147,19 @@ def test_the_embedded_model_knows_its_length(monkeypatch, tmp_path):
     (tmp_path / "assets" / "micro").mkdir(parents=True)
     (tmp_path / "assets" / "micro" / "config.json").write_text('{"max_position_embeddings": 512}')
     assert check.model_settings("micro") == {"max_position_embeddings": 512}
+
+
+def test_a_reward_function_that_cannot_be_called_is_told(stage_recipe, tmp_path):
+    (tmp_path / "mine.py").write_text("def f(completion, bonus=1): return 1\n")
+
+    def rewards(path, **more):
+        return stage_recipe(rewards=[{"kind": "function", "path": path, "name": "taste", **more}])
+
+    check_recipe(rewards(f"{tmp_path}/mine.py:f", params={"bonus": 2}))
+    assert (
+        f"stages.r1_zero.rewards.taste.path: there is no file {tmp_path}/mien.py; did you mean {tmp_path}/mine.py?"
+        in refusal(rewards(f"{tmp_path}/mien.py:f"))
+    )
+    assert "has no function g" in refusal(rewards(f"{tmp_path}/mine.py:g"))
+    assert "ModuleNotFoundError" in refusal(rewards("no_such_module_here:f"))
+    assert "params gives bonsu" in refusal(rewards(f"{tmp_path}/mine.py:f", params={"bonsu": 2}))

@@ -57,6 +57,23 @@ def test_a_wrong_recipe_is_refused_without_importing_torch(tmp_path):
     assert heavy == []
 
 
+def test_a_reward_function_that_is_not_there_is_told_without_importing_torch(tmp_path):
+    recipe = tmp_path / "bad.toml"
+    recipe.write_text(
+        'name = "x"\nmodel = {path = "micro"}\n[[stages]]\nkind = "r1_zero"\ntask = {kind = "world"}\n'
+        'rewards = [{kind = "function", path = "no_such_file.py:f"}]\n'
+    )
+    heavy, done = heavy_after("from dunwu.cli.main import app\napp(['run', sys.argv[1]])\n", str(recipe))
+    assert done.returncode == 2
+    assert "there is no file no_such_file.py" in done.stderr
+    assert heavy == []
+
+
+def test_grading_imports_nothing_heavy():
+    heavy, _ = heavy_after("import dunwu.rewards.grading\n")
+    assert heavy == []
+
+
 def test_the_probe_sees_what_is_heavy():
     heavy, _ = heavy_after("import types\nsys.modules['torch'] = types.ModuleType('torch')\n")
     assert heavy == ["torch"]

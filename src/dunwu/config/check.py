@@ -1,18 +1,20 @@
 """What a valid recipe still gets wrong on this machine: files that are not there, sizes that cannot work
 together.
 
-Looks at names, file systems and JSON only, so that mistakes are told before weights load; imports no torch.
-Called by the command line before a run starts.
+Looks at names, file systems and JSON, and at reward functions of the user's own in processes of their own, so that
+mistakes are told before weights load; imports no torch. Called by the command line before a run starts.
 """
 
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dunwu.config.functions import FUNCTION_ARGUMENTS, function_fault
 from dunwu.config.keys import nearest
 from dunwu.config.recipe import Recipe
+from dunwu.config.reward import FunctionReward, RewardConfig
 from dunwu.config.sft import SftChatTemplate, SftStage
 from dunwu.config.stage import RlConfig, Stage
 from dunwu.config.task import ChatTemplate, FileTask, ReasoningGymTask, Task
@@ -122,6 +124,7 @@ def sft_problems(stage: SftStage) -> Iterator[str]:
 def rl_problems(stage: RlConfig, settings: dict[str, Any]) -> Iterator[str]:
     """Say what in a reinforcement-learning stage cannot work."""
     yield from task_problems(stage.task)
+    yield from reward_problems(stage.rewards)
     yield from evaluation_problems(stage.evaluation, stage.sampling, stage.task)
     warmup = stage.optimizer.schedule.warmup_steps
     if warmup >= stage.num_steps:
@@ -170,6 +173,15 @@ def task_problems(task: Task) -> Iterator[str]:
                 "task.num_held_out is 0 and task.held_out is not given: there would be nothing to evaluate "
                 "on; give one"
             )
+
+
+def reward_problems(rewards: Sequence[RewardConfig]) -> Iterator[str]:
+    """Say which functions of the user's own cannot be called; each is imported in a process of its own."""
+    for reward in rewards:
+        if isinstance(reward, FunctionReward):
+            fault = function_fault(reward.path, FUNCTION_ARGUMENTS, reward.params)
+            if fault is not None:
+                yield f"rewards.{reward.part_name}.path: {fault}"
 
 
 def evaluation_problems(evaluation: EvaluationConfig, sampling: SamplingConfig, task: Task) -> Iterator[str]:
