@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, PositiveInt
 
-from dunwu.config.base import ConfigModel
+from dunwu.config.reward_base import RewardBase
+from dunwu.config.shaping import CosineLengthReward, ShapingReward
 
 AnswerForm = Literal["answer_tag", "boxed", "text"]
 AnswerForms = Annotated[
@@ -15,21 +16,6 @@ AnswerForms = Annotated[
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
     PlainSerializer(lambda forms: forms[0] if len(forms) == 1 else list(forms)),
 ]
-
-
-class RewardBase(ConfigModel):
-    """What every reward has: a name and a weight."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")] | None = None
-    """What the part is called in metrics and rollouts; left out: its kind. A kind may occur twice under two names."""
-    weight: float = 1.0
-    """Factor of the part's value in the total. 0: the part is computed and logged, and counts for nothing.
-    Below 0: a penalty."""
-
-    @property
-    def part_name(self) -> str:
-        """The name under which the part is logged."""
-        return self.name or str(self.kind)  # type: ignore[attr-defined]  # every reward type has a kind
 
 
 class AccuracyReward(RewardBase):
@@ -71,11 +57,21 @@ class FunctionReward(RewardBase):
     """Calls made at the same time; each process imports the function's module."""
 
 
-RuleReward = AccuracyReward | FormatReward
+RuleReward = AccuracyReward | FormatReward | ShapingReward
 RewardConfig = Annotated[RuleReward | FunctionReward, Field(discriminator="kind")]
 
 
-def repeated_names(rewards: Sequence[RewardBase]) -> list[str]:
-    """Return the part names that occur more than once."""
+def reward_fault(rewards: Sequence[RewardBase]) -> str | None:
+    """Return why rewards cannot be used together, None if they can."""
     counts = Counter(reward.part_name for reward in rewards)
-    return [name for name, count in counts.items() if count > 1]
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
+        return f"two rewards are called {repeated[0]!r}; give each a `name` of its own"
+    if any(isinstance(reward, CosineLengthReward) for reward in rewards) and not any(
+        isinstance(reward, AccuracyReward) for reward in rewards
+    ):
+        return (
+            "a cosine_length reward takes the verdict of an accuracy reward, and there is none; add one, with weight 0 if it "
+            "shall not count by itself"
+        )
+    return None

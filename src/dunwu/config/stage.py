@@ -8,8 +8,9 @@ from dunwu.config.algorithm import Grpo, KlConfig, Objective
 from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.grading import GradingConfig, LocalGrading
 from dunwu.config.output_form import R1_ZERO_FORM, OutputForm
-from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, repeated_names
+from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, reward_fault
 from dunwu.config.sft import SftStage
+from dunwu.config.shaping import OverlongReward
 from dunwu.config.task import R1ZeroTemplate, Task, Template
 from dunwu.config.training import (
     BatchConfig,
@@ -74,13 +75,15 @@ class RlConfig(ConfigModel):
             raise ValueError('rewards is empty; name at least one, for example [{kind = "accuracy"}]')
         if self.combine == "normalise_then_sum":
             self._require_normalisable()
-        if repeated := repeated_names(self.rewards):
-            raise ValueError(f"two rewards are called {repeated[0]!r}; give each a `name` of its own")
+        if (fault := reward_fault(self.rewards)) is not None:
+            raise ValueError(fault)
         if all(reward.weight == 0 for reward in self.rewards):
             raise ValueError("every reward has weight 0, so there is nothing to learn; give one a weight")
         for reward in self.rewards:
             if isinstance(reward, AccuracyReward) and reward.answer_from == ("answer_tag",):
                 _require_answer_tag(self.output_form)
+            if isinstance(reward, OverlongReward):
+                _require_bite(reward, self.sampling.max_new_tokens)
         steps = self.steps_per_rollout * self.inner_epochs
         if self.num_steps % steps:
             raise ValueError(
@@ -100,6 +103,15 @@ class RlConfig(ConfigModel):
                 'combine is "normalise_then_sum", and kl.placement "reward" would subtract the KL from a sum that is not '
                 'used; use kl.placement "loss"'
             )
+
+
+def _require_bite(reward: OverlongReward, max_new_tokens: int) -> None:
+    begins = reward.max_tokens - reward.cache_tokens
+    if reward.cache_tokens > 0 and begins >= max_new_tokens:
+        raise ValueError(
+            f"the overlong reward begins after {begins} tokens (max_tokens - cache_tokens), and sampling.max_new_tokens is "
+            f"{max_new_tokens}: it would always be 0; set its max_tokens to {max_new_tokens}"
+        )
 
 
 def _require_answer_tag(form: OutputForm) -> None:

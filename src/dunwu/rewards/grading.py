@@ -20,7 +20,7 @@ from dunwu.config.reward import (
     FunctionReward,
     RewardConfig,
     RuleReward,
-    repeated_names,
+    reward_fault,
 )
 from dunwu.errors import ConfigError
 from dunwu.functional.intervals import Interval
@@ -34,6 +34,7 @@ from dunwu.rewards.item import GradingItem
 from dunwu.rewards.notation import final_statement
 from dunwu.rewards.output_form import split
 from dunwu.rewards.service import BusyLog, GradingService, joined
+from dunwu.rewards.shaping import require_known_languages, shaping_part
 from dunwu.rewards.user import FunctionVerdict, UserFunction
 from dunwu.rewards.worker_pool import WorkerPool
 
@@ -47,7 +48,7 @@ class Grader:
         service: how many are graded at the same time, and how long one may take.
         num_workers: in place of the service's.
     Raises:
-        ConfigError: two parts have the same name.
+        ConfigError: two parts have the same name, a part lacks another that it needs, or a language is not known.
     """
 
     def __init__(
@@ -58,11 +59,14 @@ class Grader:
         service: GradingConfig | None = None,
         num_workers: int | None = None,
     ) -> None:
-        if repeated := repeated_names(rewards):
-            raise ConfigError(f"two rewards are called {repeated[0]!r}; give each a `name` of its own")
+        if (fault := reward_fault(rewards)) is not None:
+            raise ConfigError(fault)
+        require_known_languages(rewards)
         service = service or LocalGrading()
         num_workers = num_workers or service.num_workers or min(4, _num_processors())
         self._rules = [reward for reward in rewards if not isinstance(reward, FunctionReward)]
+        # Accuracy first: other parts may take its verdict.
+        self._in_order = sorted(self._rules, key=lambda reward: not isinstance(reward, AccuracyReward))
         self._weights = {reward.part_name: reward.weight for reward in rewards}
         self._form = output_form
         self._pool = WorkerPool(num_workers)
@@ -73,6 +77,7 @@ class Grader:
         }
         first = next((reward for reward in rewards if isinstance(reward, AccuracyReward)), AccuracyReward())
         self._answer_from: tuple[AnswerSource, ...] = first.answer_from
+        self._first_accuracy = first.part_name
         self._busy = BusyLog()
         self._functions = {
             reward.part_name: UserFunction(reward, self._busy)
@@ -208,13 +213,16 @@ class Grader:
         return replace(item, answer=self._answer(item, self._answer_from))
 
     def _rule_parts(self, item: GradingItem) -> dict[str, RewardPart]:
-        return {reward.part_name: self._part(reward, item) for reward in self._rules}
+        parts: dict[str, RewardPart] = {}
+        for reward in self._in_order:
+            parts[reward.part_name] = self._part(reward, item, parts)
+        return {reward.part_name: parts[reward.part_name] for reward in self._rules}
 
     def _late_parts(self) -> dict[str, RewardPart]:
         part = RewardPart(None, "error", "grading was given up at its deadline")
         return {reward.part_name: part for reward in self._rules}
 
-    def _part(self, reward: RuleReward, item: GradingItem) -> RewardPart:
+    def _part(self, reward: RuleReward, item: GradingItem, judged: Mapping[str, RewardPart]) -> RewardPart:
         try:
             match reward:
                 case AccuracyReward():
@@ -223,9 +231,10 @@ class Grader:
                     return self._accuracy[reward.part_name].judge(item, reward.answer_from)
                 case FormatReward():
                     return format_part(item, self._form)
+                case _:
+                    return shaping_part(reward, item, self._form, judged.get(self._first_accuracy))
         except Exception as error:  # the reward door: a grader that fails is data, not a crash
             return RewardPart(None, "error", f"{type(error).__name__}: {error}")
-        raise AssertionError(reward)
 
     def _combine(
         self, item: GradingItem, rules: Mapping[str, RewardPart], verdicts: Mapping[str, FunctionVerdict]

@@ -51,6 +51,11 @@ def all_marks(form: OutputForm) -> tuple[str, ...]:
     return (*(thinking_marks(form) or ()), *answer)
 
 
+def written_marks(form: OutputForm) -> tuple[str, ...]:
+    """Return the marks that the completion itself has to write, in order."""
+    return all_marks(form)[1:] if opened_by_prompt(form) else all_marks(form)
+
+
 def opened_by_prompt(form: OutputForm) -> bool:
     """Whether the prompt already ends with the mark that opens thinking."""
     return not isinstance(form, PlainForm) and form.opened_by_prompt
