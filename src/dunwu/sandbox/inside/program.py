@@ -137,10 +137,8 @@ def _dress_up(request: Request, main: types.ModuleType, path: str) -> bytes:
     """Set what a program sees of its interpreter: its name, arguments, environment, streams and modules."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "dunwu"]:
         del sys.modules[name]
-    for (
-        path
-    ) in request.files:  # a program's own file goes before a module of the same name that is there already
-        name = path.partition("/")[0].removesuffix(".py")
+    for file in request.files:  # goes before a module of the same name that is there already
+        name = file.partition("/")[0].removesuffix(".py")
         if name in sys.modules and name not in sys.builtin_module_names:
             del sys.modules[name]
     main.__dict__.update(__file__=path, __builtins__=__builtins__)
