@@ -242,16 +242,25 @@ class Machine:
     def picture(self) -> dict[str, Any]:
         return {
             "mounts": sorted(Path("/proc/self/mountinfo").read_text().splitlines()),
-            "names": (socket.gethostname(), os.getcwd(), dict(os.environ)),
+            "names": (
+                socket.gethostname(),
+                os.getcwd(),
+                {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"},
+            ),
             "open files": self._open_files(),
             "temporary files": sorted(str(path) for path in self._temporary.rglob("*")),
             "marked files": self._marked_files(),
-            "settings": {name: Path("/proc/sys", name).read_text() for name in self.SETTINGS},
+            "settings": {name: self._setting(name) for name in self.SETTINGS},
             "control groups": self._control_groups(),
             "process": (os.getpgrp(), os.getsid(0), os.nice(0), sorted(os.sched_getaffinity(0))),
             "limits": Path("/proc/self/limits").read_text(),
             "swap": Path("/proc/swaps").read_text(),
         }
+
+    @staticmethod
+    def _setting(name: str) -> str | None:
+        path = Path("/proc/sys", name)
+        return path.read_text() if path.exists() else None
 
     def _open_files(self) -> dict[str, str]:
         found = {}

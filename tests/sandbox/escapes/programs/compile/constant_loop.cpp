@@ -2,6 +2,7 @@
 // escape: the compiler does not end
 // through: compiler
 // outcome: exited time memory signalled
+// limits: cpu=1 wall=2
 // control: none: outside nobody has a limit
 constexpr unsigned long spin() {
     unsigned long sum = 0;

@@ -2,6 +2,7 @@
 // escape: the compiler does not end, or takes more memory than the limit
 // through: compiler
 // outcome: exited time memory signalled output
+// limits: cpu=1 wall=2
 // control: none: outside nobody has a limit
 template <unsigned long Left, unsigned long Right> struct Tree {
     using Down = Tree<Left - 1, 2 * Right>;

@@ -12,7 +12,10 @@ try:
 except OSError as error:
     names = []
     note(f"if_nameindex: {error}")
-with open("/proc/net/dev") as table:
-    names += [line.split(":")[0].strip() for line in table if ":" in line]
+try:
+    with open("/proc/net/dev") as table:
+        names += [line.split(":")[0].strip() for line in table if ":" in line]
+except OSError as error:
+    note(f"/proc/net/dev: {error}")
 for name in set(names) - {"lo"}:
     print("ESCAPED interface", name)

@@ -1,6 +1,7 @@
 // tries: to outstay its processor time: ignores SIGXCPU and all others, and burns
 // escape: the run does not end by its limit
 // outcome: time
+// limits: cpu=1 wall=2
 // control: none: outside nobody has a limit
 #include <csignal>
 

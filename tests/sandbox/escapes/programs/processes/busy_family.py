@@ -1,6 +1,7 @@
 # tries: to burn more processor time than a limit on each process sees: a family, whose members take turns
 # escape: the run does not end by its limit
 # outcome: time exited
+# limits: cpu=1 wall=2
 # control: none: outside nobody has a limit
 import os
 

@@ -1,11 +1,11 @@
 # tries: to find a limit that was forgotten
-# escape: no limit on processor seconds, memory, file size, processes or core files is in force
+# escape: no limit on processor seconds, file size, open files, processes or core files is in force
 # control: outside
 import resource
 
 from attack import note
 
-WANTED = ("RLIMIT_AS", "RLIMIT_FSIZE", "RLIMIT_CPU")
+WANTED = ("RLIMIT_FSIZE", "RLIMIT_CPU", "RLIMIT_STACK")
 for name in WANTED:
     soft, hard = resource.getrlimit(getattr(resource, name))
     note(f"{name} {soft} {hard}")

@@ -1,6 +1,7 @@
 # tries: to confuse the host by closing its standard files, putting others there, and then not ending
 # escape: the run does not end by its limit
 # outcome: time
+# limits: cpu=1 wall=2
 # control: none: outside nobody has a limit
 import os
 import time

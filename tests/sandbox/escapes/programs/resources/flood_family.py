@@ -2,7 +2,7 @@
 # escape: the host keeps more than the limit, or the run does not end
 # outcome: output time
 # control: none: flood_output.py has the control
-# limits: output=65536
+# limits: cpu=1 wall=2 output=65536
 import os
 
 from attack import note

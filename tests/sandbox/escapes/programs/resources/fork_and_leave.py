@@ -6,10 +6,10 @@
 import os
 import time
 
-from attack import note
+from attack import note, show
 
 note("fork and leave")
-os.setsid()
+show("session", os.setsid)
 end = time.monotonic() + 60
 while time.monotonic() < end:
     try:

@@ -12,6 +12,6 @@ PATHS = ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sy
          "/proc/sys/net/ipv4/ip_forward", "/sys/kernel/uevent_helper", "/sys/power/state",
          *glob.glob("/sys/fs/cgroup/*/cgroup.procs"), *glob.glob("/sys/fs/cgroup/*/release_agent"),
          *glob.glob("/sys/fs/cgroup/cgroup.procs"), "/proc/1/oom_score_adj", "/proc/1/mem", "/proc/acpi/wakeup",
-         "/sys/kernel/mm/transparent_hugepage/enabled", "/proc/self/uid_map", "/proc/self/setgroups"]  # fmt: skip
+         "/sys/kernel/mm/transparent_hugepage/enabled", "/proc/self/setgroups"]  # fmt: skip
 for path in PATHS:
     must_fail(path, lambda path=path: os.close(os.open(path, os.O_WRONLY)))

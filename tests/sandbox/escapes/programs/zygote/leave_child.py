@@ -1,5 +1,6 @@
 # tries: to outlive its run inside of the machinery, and to meddle with the next run from there
 # escape: the next run sees a process that is not its own
+# outcome: exited signalled
 # control: none: outside it would stay behind
 import os
 import signal
