@@ -23,6 +23,7 @@ from dunwu.config.training import ModelConfig
 from dunwu.errors import ModelError
 from dunwu.models.architecture import check_config, count_embeddings, disable_dropout
 from dunwu.models.attention import ATTENTION_NAME, register_attention
+from dunwu.models.lean_layers import make_lean
 from dunwu.models.packability import check_packable
 from dunwu.models.policy import Policy
 from dunwu.models.smollm2 import smollm2_folder
@@ -121,6 +122,7 @@ def make_policy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> P
     model.set_attn_implementation(ATTENTION_NAME)
     disable_dropout(model)
     check_packable(model)
+    make_lean(model)
     embeddings = count_embeddings(model)
     if len(tokenizer) > embeddings:
         raise ModelError(

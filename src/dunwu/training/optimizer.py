@@ -39,16 +39,28 @@ class MasterAdamW:
             eps=config.eps,
             fused=True,
         )
+        # what lives as long as the training is allocated before the first activation, so that it does not lie scattered
+        # among them and keep their memory from being used again
+        self._accumulators = [
+            None if master is param else torch.zeros_like(master, requires_grad=False)
+            for param, master in zip(self.params, self.masters, strict=True)
+        ]
+        for master in self.masters:
+            self.inner.state[master] = {
+                "step": torch.zeros((), dtype=torch.float32, device=master.device),
+                "exp_avg": torch.zeros_like(master, requires_grad=False),
+                "exp_avg_sq": torch.zeros_like(master, requires_grad=False),
+            }
 
     def accumulate(self) -> None:
         """Move the gradients of one backward pass into the float32 accumulators; call after each micro-batch."""
-        for param, master in zip(self.params, self.masters, strict=True):
-            if param is master or param.grad is None:
+        for param, master, accumulator in zip(self.params, self.masters, self._accumulators, strict=True):
+            if accumulator is None or param.grad is None:
                 continue
             if master.grad is None:
-                master.grad = param.grad.to(torch.float32)
+                master.grad = accumulator.copy_(param.grad)
             else:
-                master.grad.add_(param.grad)
+                accumulator.add_(param.grad)
             param.grad = None
 
     def learning_rate(self, step: int) -> float:

@@ -15,6 +15,7 @@ from dunwu.data.packing import PackSequence, pack
 from dunwu.errors import NonFiniteError
 from dunwu.functional.aggregation import BatchTotals, LossParts, batch_totals, loss_statistics
 from dunwu.functional.policy_loss import TokenTerms
+from dunwu.models.memory import trim_heap
 from dunwu.models.policy import Policy
 from dunwu.records import PackedBatch
 from dunwu.training.objective import micro_batch_loss
@@ -58,10 +59,12 @@ def update_policy(
         policy.device,
     )
     sums = _Sums()
+    trim_heap(policy.device)
     for row in packed:
         members = [sequences[i] for i in row.sequence_indices]
         _train_row(policy, reference, row.batch, members, totals, config, sums, step)
         optimizer.accumulate()
+        trim_heap(policy.device)
     grad_norm = optimizer.step(step)
     statistics = loss_statistics(sums.parts)
     tokens = totals.num_tokens
