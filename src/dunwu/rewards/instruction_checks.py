@@ -23,7 +23,7 @@ _CONSTRAINED = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 _WORD = re.compile("[\u3400-\u9fff]|[^\\W\u3400-\u9fff]+")
 _SENTENCE_END = re.compile(r"[.!?]+[\"'”’)\]*]*(?=\s|$)|[。！？]+[”’）]*")
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|fig|no|inc|ltd|co|dept|approx)|\b[a-z])$",
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e|fig|no|inc|ltd|co|dept|approx)|(?-i:\b[A-Z]))$",
     re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(r"\[[^\[\]\n]*\]")
