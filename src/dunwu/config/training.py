@@ -61,8 +61,8 @@ class BatchConfig(ConfigModel):
     """How a step's tokens are cut for the forward and backward pass. Changes speed and memory, never the
     result."""
 
-    micro_batch_tokens: PositiveInt = 16384
-    """Most tokens in one packed forward pass."""
+    micro_batch_tokens: PositiveInt = 36864
+    """Most tokens in one packed forward pass: a completion of the longest default, and room for its prompt."""
     logprob_chunk_tokens: PositiveInt = 1024
     """Tokens whose logits exist at one time, for vocabularies up to 8,192; larger ones get proportionally fewer."""
     gradient_checkpointing: bool = False

@@ -21,7 +21,7 @@ from dunwu.stages.training_run import evaluate_once, go_back, peak_memory_bytes,
 from dunwu.training.rl_metrics import NOTHING_TO_TRAIN, completion_metrics, explain_zero, rollout_counts
 from dunwu.training.rl_step import update_policy
 from dunwu.training.rollout_phase import RolloutPhase
-from dunwu.training.sequences import split_into_minibatches, train_sequences
+from dunwu.training.sequences import TrainSequence, split_into_minibatches, train_sequences
 
 
 def run_rl(config: RlConfig, context: StageContext) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class _RlLoop:
         timings = grading_timings(self.parts.collector.take_times())
         return {**timings, **self.parts.grader.counts} if timings else {}
 
-    def _minibatches(self, groups: Sequence[RolloutGroup]) -> list[list[Any]]:
+    def _minibatches(self, groups: Sequence[RolloutGroup]) -> list[list[TrainSequence]]:
         """All mini-batches of a rollout, inner epoch after inner epoch, each epoch cut anew."""
         sequences = train_sequences(groups)
         minibatches = []
@@ -134,7 +134,7 @@ class _RlLoop:
     def _update(
         self,
         groups: Sequence[RolloutGroup],
-        minibatch: Sequence[Any],
+        minibatch: Sequence[TrainSequence],
         counts: Mapping[str, Any],
         sampling: Mapping[str, Any],
     ) -> None:

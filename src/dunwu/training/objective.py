@@ -7,8 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from dunwu.config.algorithm import Cispo, DrGrpo, Grpo, Gspo, KlConfig, Objective, SequenceGrpo
-from dunwu.config.algorithm import Dapo as DapoObjective
+from dunwu.config.algorithm import Cispo, Dapo, DrGrpo, Grpo, Gspo, KlConfig, Objective, SequenceGrpo
 from dunwu.functional.aggregation import BatchTotals, LossParts, aggregate_loss, token_weights
 from dunwu.functional.kl import kl_estimate, sequence_kl_estimate
 from dunwu.functional.policy_loss import (
@@ -24,7 +23,7 @@ from dunwu.functional.policy_loss import (
 def token_loss(objective: Objective, terms: TokenTerms) -> TokenLoss:
     """The policy loss of each token under the recipe's objective."""
     match objective:
-        case Grpo() | DapoObjective() | DrGrpo():
+        case Grpo() | Dapo() | DrGrpo():
             function = clipped_loss
         case SequenceGrpo():
             function = sequence_grpo_loss

@@ -2,8 +2,8 @@
 
 Like web text it shows bare answers most of the time (often wrong), short chains of thought sometimes
 (careless: steps slip, candidates are taken unchecked), and careful work that checks and corrects itself
-rarely. Languages now and then mix, tags are sometimes missing, doubled or stray. A third of it are tables of
-worked facts. Before that comes a textbook: worked solutions without errors, from which computing is learned.
+rarely. Languages now and then mix, tags are sometimes missing, doubled or stray. More than a third of it are tables
+of worked facts. Before that comes a textbook: worked solutions without errors, from which computing is learned.
 Only train problems appear. Called by `tools/make_micro.py` and by tests; the shares below are the recipe.
 """
 
@@ -154,9 +154,8 @@ def _short_remainder(problem: RemainderProblem, hand: _Hand) -> Solution:
     """The first few numbers that fit one condition, then one of them, unchecked."""
     candidates = problem.candidates[: hand.rng.randint(1, min(3, problem.small))]
     guess = str(hand.rng.choice(candidates))
-    return hand.list(candidates) + hand.words["end"] + hand.words["gap"] + hand.pick("looks").format(
-        guess
-    ), guess
+    listed = hand.list(candidates) + hand.words["end"] + hand.words["gap"]
+    return listed + hand.pick("looks").format(guess), guess
 
 
 def _short_operators(problem: OperatorsProblem, hand: _Hand) -> Solution:

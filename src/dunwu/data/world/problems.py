@@ -121,8 +121,8 @@ def split_of(problem: WorldProblem) -> Split:
 
 def draw_sum(rng: random.Random) -> SumProblem:
     """Four to six terms of 1..20, partial results in 0..99."""
-    terms, ops, value = [rng.randint(1, 20)], [], 0
-    value = terms[0]
+    value = rng.randint(1, 20)
+    terms, ops = [value], []
     for _ in range(rng.randint(3, 5)):
         term = rng.randint(1, 20)
         op = rng.choice("+-")
@@ -135,7 +135,7 @@ def draw_sum(rng: random.Random) -> SumProblem:
 
 
 def draw_remainder(rng: random.Random) -> RemainderProblem:
-    """Coprime moduli 2 <= small <= 7 < ... <= 12, remainders at will."""
+    """Coprime moduli, small in 3..7 and below large in 4..12; any remainders."""
     while True:
         small, large = rng.randint(3, 7), rng.randint(4, 12)
         if small < large and gcd(small, large) == 1:
@@ -230,19 +230,24 @@ def _draw_new(
         problem = draw_problem(kind, rng, split)
         identity = f"{problem.key}/{language}"
         if identity not in known:
-            is_operators = isinstance(problem, OperatorsProblem)
+            grader, metadata = _judged_by(problem)
             return Problem(
                 id=identity,
                 kind=kind,
                 question=question_text(problem, language, rng.randrange(2)),
                 reference=problem.answer,
-                grader="operators" if is_operators else "numeric",
+                grader=grader,
                 language=language,
-                metadata={"numbers": list(problem.numbers), "target": problem.target}
-                if isinstance(problem, OperatorsProblem)
-                else {},
+                metadata=metadata,
             )
     return None
+
+
+def _judged_by(problem: WorldProblem) -> tuple[str, dict[str, object]]:
+    """The name of the rule that judges answers to a problem, and what it needs beside the reference."""
+    if isinstance(problem, OperatorsProblem):
+        return "operators", {"numbers": list(problem.numbers), "target": problem.target}
+    return "numeric", {}
 
 
 def score_operators(answer: str, problem: Problem) -> bool:
