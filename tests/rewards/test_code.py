@@ -250,19 +250,54 @@ def test_a_checker_accepts_any_right_output(judge, checker):
     assert judge(fenced("1 / 0"), tests=FACTORS, checker=checker).detail.startswith("RE")
 
 
-def test_a_checker_that_fails_makes_no_verdict(judge, executor):
-    part = judge(fenced("print(1)"), tests=FACTORS, checker={"source": PRINTS, "protocol": "prints"})
-    assert (part.value, part.status) == (None, "error")
-    assert "the checker failed (exited 1)" in part.detail
-    silent = judge(
-        fenced("print(1, 15)"), tests=FACTORS, checker={"source": "print('yes')", "protocol": "prints"}
+def test_an_output_on_which_the_checker_fails_is_wrong(judge):
+    """Were it an error instead, a policy could escape its zero by printing what no checker expects."""
+    prints = {"source": PRINTS, "protocol": "prints"}
+    assert judge(fenced("print(1)"), tests=FACTORS, checker=prints).detail.startswith("WA")
+    endless = {"source": "while True: pass"}
+    part = judge(fenced("print(3, 5)"), tests=FACTORS, checker=endless)
+    assert (part.value, part.status) == (0.0, "ok")
+    assert "the checker did not end well" in part.detail
+    wordy = {"source": "print('yes')", "protocol": "prints"}
+    assert judge(fenced("print(3, 5)"), tests=FACTORS, checker=wordy).value == 0.0
+
+
+@pytest.mark.parametrize(
+    ("checker", "why"),
+    [
+        ({"source": TESTLIB}, None),
+        ({"source": CPP_CHECKER, "language": "cpp"}, None),
+        ({"source": "int main( {", "language": "cpp"}, "checker does not compile"),
+        ({"source": "raise ValueError"}, "its checker refuses the expected output of test 1"),
+        ({"source": "pass"}, "its checker accepts a program that prints nothing"),
+    ],
+)
+def test_a_checker_is_checked_before_training(executor, judge, checker, why):
+    fault = code_fault(problem(tests=FACTORS, checker=checker), executor, CONFIG)
+    assert (fault is None) if why is None else (fault is not None and why in fault), fault
+    if why is not None and "compile" in why:
+        assert judge(fenced("print(1)"), tests=FACTORS, checker=checker).status == "not_gradable"
+
+
+def test_a_checker_is_compiled_once(executor):
+    counting = Counting(executor)
+    checker = {"source": CPP_CHECKER + "// once\n", "language": "cpp"}
+    for _ in range(3):
+        part = judge_code(problem(tests=FACTORS, checker=checker), fenced("print(3, 5)"), counting, CONFIG)
+        assert part.value == 1.0
+    assert counting.runs == 1 + 3 * 2
+
+
+def test_programs_that_cannot_be_written_to_a_file_or_are_too_large_are_wrong(judge):
+    part = judge(fenced("print('\ud800')"), tests=SUMS)
+    assert (part.value, part.detail) == (0.0, "CE: the program is not valid Unicode")
+    large = "char data[40 << 20] = {1};\nint main() { return data[0] - 1; }"
+    roomy = CONFIG.model_copy(
+        update={"compile_limits": CONFIG.compile_limits.model_copy(update={"file_mib": 256})}
     )
-    assert silent.status == "error"
-    broken = {"source": "int main( {", "language": "cpp"}
-    assert judge(fenced("print(1)"), tests=FACTORS, checker=broken).status == "not_gradable"
-    assert "checker does not compile" in (
-        code_fault(problem(RIGHT["python"], tests=FACTORS, checker=broken), executor, CONFIG) or ""
-    )
+    part = judge(fenced(large, "cpp"), config=roomy, tests=SUMS, language="cpp")
+    assert (part.value, part.status) == (0.0, "ok")
+    assert part.detail.startswith("MLE: 0 of 1 tests passed; test 1 (the compiled program has 4"), part.detail
 
 
 def test_the_tasks_limits_hold_in_place_of_the_configured_ones(judge):

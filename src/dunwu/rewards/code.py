@@ -13,6 +13,7 @@ from dunwu.config.code import CodeConfig
 from dunwu.errors import DunwuError
 from dunwu.records import Problem, RewardPart
 from dunwu.rewards.code_answer import complete_prompt, extract_program
+from dunwu.rewards.code_checker import checker_fault, prepare_checker, run_checked_test
 from dunwu.rewards.code_compare import same_output
 from dunwu.rewards.code_meter import MeteredExecutor, OutOfTimeError, limits_of_test, run_limits
 from dunwu.rewards.code_patch import apply_answer
@@ -22,11 +23,10 @@ from dunwu.rewards.code_run import (
     Program,
     compile_program,
     run_call_test,
-    run_checked_test,
     run_print_test,
     tool_fault,
 )
-from dunwu.rewards.code_task import Checker, CodeTask, CodeTaskError, Repository, read_code_task
+from dunwu.rewards.code_task import CodeTask, CodeTaskError, Repository, read_code_task
 from dunwu.rewards.code_verdict import JudgingError, NotGradableError, TestResult, describe
 from dunwu.sandbox.executor import Executor
 
@@ -64,9 +64,11 @@ def judge_code(problem: Problem, answer_text: str, executor: Executor, config: C
         code = answer_text if task.repository else extract_program(answer_text, task.language)
         if code is None:
             return RewardPart(0.0, detail=f"CE: the answer holds no closed block of {task.language} code")
-        if len(code.encode(errors="replace")) > config.max_code_kib * 1024:
+        if len(code.encode()) > config.max_code_kib * 1024:
             return RewardPart(0.0, detail=f"CE: the program is longer than {config.max_code_kib} KiB")
         judged = judge_program(task, code, executor, config)
+    except UnicodeEncodeError:
+        return RewardPart(0.0, detail="CE: the program is not valid Unicode")
     except (CodeTaskError, NotGradableError) as cause:
         return RewardPart(None, "not_gradable", str(cause))
     except (JudgingError, DunwuError, OSError) as cause:
@@ -124,7 +126,7 @@ def judge_program(task: CodeTask, code: str, executor: Executor, config: CodeCon
 
 
 def _prepare(
-    task: CodeTask, code: str, executor: Executor, config: CodeConfig
+    task: CodeTask, code: str, executor: MeteredExecutor, config: CodeConfig
 ) -> Sequence[Callable[[], TestResult]] | TestResult:
     """The tests as functions that run one each; a verdict at once where the program does not compile."""
     limits = limits_of_test(config, task)
@@ -134,6 +136,8 @@ def _prepare(
         program = compile_program(source, task.language, executor, run_limits(config.compile_limits))
         if isinstance(program, TestResult):
             return program
+        if len(program.binary or b"") > limits.file_bytes // 2:
+            return TestResult("MLE", f"the compiled program has {len(program.binary or b'')} bytes")
         if config.score == "compile":
             return [lambda: TestResult("AC", "it compiles")]
     else:
@@ -146,16 +150,9 @@ def _prepare(
             for test in task.calls
         ]
     if task.checker is not None:
-        checker = _compiled_checker(task.checker, executor, config)
+        checker = prepare_checker(task.checker, executor.inner, run_limits(config.compile_limits))
         return [partial(run_checked_test, program, test, checker, executor, limits) for test in task.tests]
     return [partial(run_print_test, program, test, executor, limits, how, tolerance) for test in task.tests]
-
-
-def _compiled_checker(checker: Checker, executor: Executor, config: CodeConfig) -> tuple[Checker, Program]:
-    program = compile_program(checker.source, checker.language, executor, run_limits(config.compile_limits))
-    if isinstance(program, TestResult):
-        raise NotGradableError(f"the task's checker does not compile: {program.detail}")
-    return checker, program
 
 
 def _judge_patch(
@@ -200,7 +197,11 @@ def _for_all_tests(config: CodeConfig) -> CodeConfig:
 def _emptiness_fault(task: CodeTask, executor: Executor, config: CodeConfig) -> str | None:
     """Why a program that does nothing would be paid."""
     how = task.comparison or config.comparison
-    if task.tests and task.checker is None and all(same_output("", test.stdout, how) for test in task.tests):
+    limits = limits_of_test(config, task)
+    if task.checker is not None:
+        checker = prepare_checker(task.checker, executor, run_limits(config.compile_limits))
+        return checker_fault(checker, task.tests, executor, limits)
+    if task.tests and all(same_output("", test.stdout, how) for test in task.tests):
         return "a program that prints nothing passes its tests"
     if task.calls and all(test.expected is None for test in task.calls):
         return "a function that returns nothing passes its tests"

@@ -2,10 +2,13 @@
 
 import inspect
 import json
+import marshal
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from importlib.util import MAGIC_NUMBER
 from types import ModuleType
 from typing import Any
 
@@ -61,13 +64,20 @@ def tester_source(*, with_unit_tests: bool) -> str:
 
 
 def bundle(*modules: ModuleType) -> str:
-    """Return a program that defines modules, in this order, under their own names."""
+    """Return a program that defines modules, in this order, under their own names.
+
+    It holds them as text and as the bytecode of this interpreter, which an interpreter of the same kind takes: reading
+    the text would cost as much time as everything else.
+    """
     texts = [(module.__name__, inspect.getsource(module)) for module in modules]
+    codes = [marshal.dumps(compile(text, name, "exec", optimize=2)) for name, text in texts]
     return (
-        "import sys, types\n"
-        f"for name, text in {texts!r}:\n"
+        "import marshal, sys, types\n"
+        "from importlib._bootstrap_external import MAGIC_NUMBER\n"
+        f"for (name, text), code in zip({texts!r}, {codes!r}):\n"
         "    sys.modules[name] = module = types.ModuleType(name)\n"
-        "    exec(compile(text, name, 'exec'), vars(module))\n"
+        f"    known = MAGIC_NUMBER == {MAGIC_NUMBER!r} and sys.implementation.name == {sys.implementation.name!r}\n"
+        "    exec(marshal.loads(code) if known else compile(text, name, 'exec'), vars(module))\n"
     )
 
 

@@ -7,7 +7,6 @@ worth writing is the right value. Imports the standard library only; `code_run` 
 import json
 import os
 import sys
-import traceback
 import types
 from typing import Any
 
@@ -38,12 +37,11 @@ def perform(request: dict[str, Any]) -> str:
         function = _find(module, request["function"])
         return json.dumps({"value": plain(function(*request["args"], **request["kwargs"]))})
     except BaseException as error:
-        lines = [
-            frame.lineno
-            for frame in traceback.extract_tb(error.__traceback__)
-            if frame.filename == "solution.py"
-        ]
-        where = f" (line {lines[-1]} of the program)" if lines else ""
+        where, step = "", error.__traceback__
+        while step is not None:
+            if step.tb_frame.f_code.co_filename == "solution.py":
+                where = f" (line {step.tb_lineno} of the program)"
+            step = step.tb_next
         return json.dumps({"raised": f"{type(error).__name__}: {error}"[:1000] + where})
 
 

@@ -25,7 +25,8 @@ class MeteredExecutor:
     """An executor for one problem: its runs together take at most `seconds`. Closing it closes nothing."""
 
     def __init__(self, executor: Executor, seconds: float) -> None:
-        self._executor = executor
+        self.inner = executor
+        """The executor itself, for what is no part of judging one answer."""
         self._seconds = seconds
         self._left = seconds
 
@@ -35,22 +36,22 @@ class MeteredExecutor:
         Raises:
             OutOfTimeError: nothing is left of the problem's time.
         """
-        return self._spent(self._executor.run(command, self._within(limits)))
+        return self._spent(self.inner.run(command, self._within(limits)))
 
     def compile(
         self, command: Command, limits: Limits, outputs: Sequence[str]
     ) -> tuple[Execution, Mapping[str, bytes]]:
         """As `Executor.compile`; raises as `run` does."""
-        execution, files = self._executor.compile(command, self._within(limits), outputs)
+        execution, files = self.inner.compile(command, self._within(limits), outputs)
         return self._spent(execution), files
 
     def run_python(self, source: str, stdin: bytes, files: Mapping[str, bytes], limits: Limits) -> Execution:
         """As `Executor.run_python`; raises as `run` does."""
-        return self._spent(self._executor.run_python(source, stdin, files, self._within(limits)))
+        return self._spent(self.inner.run_python(source, stdin, files, self._within(limits)))
 
     def describe(self) -> Mapping[str, str]:
         """As `Executor.describe`."""
-        return self._executor.describe()
+        return self.inner.describe()
 
     def close(self) -> None:
         """Leave the executor open: it belongs to others too."""

@@ -11,7 +11,7 @@ from typing import Any
 from dunwu.config.code import CodeComparison
 from dunwu.rewards import code_call
 from dunwu.rewards.code_compare import first_difference, same_output, same_value
-from dunwu.rewards.code_task import CallTest, Checker, Language, PrintTest
+from dunwu.rewards.code_task import CallTest, Language, PrintTest
 from dunwu.rewards.code_verdict import JudgingError, TestResult, failed_run
 from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.records import Command, Execution, Limits
@@ -97,65 +97,26 @@ def run_print_test(
     tolerance: float | None,
 ) -> TestResult:
     """Run a program on a test's input and compare what it printed."""
-    execution = program.run(test.stdin.encode(), executor, limits)
-    _require_tool(execution, program.language)
-    got = execution.stdout.decode(errors="replace")
+    got = printed(program, test, executor, limits)
+    if isinstance(got, TestResult):
+        return got
     seen = {"input": test.stdin, "expected": test.stdout, "got": got}
-    failed = failed_run(execution)
-    if failed is not None:
-        return TestResult(failed.verdict, failed.detail, seen)
     if same_output(got, test.stdout, how, tolerance):
         return TestResult("AC", seen=seen)
     return TestResult("WA", first_difference(got, test.stdout), seen)
 
 
-def run_checked_test(
-    program: Program, test: PrintTest, checker: tuple[Checker, Program], executor: Executor, limits: Limits
-) -> TestResult:
-    """Run a program on a test's input and let the task's checker judge what it printed, in a sandbox of its own.
-
-    Raises:
-        JudgingError: the checker failed.
-    """
+def printed(program: Program, test: PrintTest, executor: Executor, limits: Limits) -> str | TestResult:
+    """Return what a program prints on a test's input, or the verdict on a run that did not end well."""
     execution = program.run(test.stdin.encode(), executor, limits)
     _require_tool(execution, program.language)
     got = execution.stdout.decode(errors="replace")
-    seen = {"input": test.stdin, "expected": test.stdout, "got": got}
     failed = failed_run(execution)
-    if failed is not None:
-        return TestResult(failed.verdict, failed.detail, seen)
-    return TestResult(*_check(checker, test, execution.stdout, executor, limits), seen=seen)
-
-
-def _check(
-    checker: tuple[Checker, Program], test: PrintTest, output: bytes, executor: Executor, limits: Limits
-) -> tuple[Any, str]:
-    rules, program = checker
-    files = {"input.txt": test.stdin.encode(), "output.txt": output, "answer.txt": test.stdout.encode()}
-    names = ("input.txt", "output.txt", "answer.txt")
-    if rules.protocol == "prints":
-        names = ("input.txt", "answer.txt", "output.txt")
-    match program.language:
-        case "python":
-            command = Command(
-                ("python3", "checker.py", *names), files={"checker.py": program.source.encode(), **files}
-            )
-        case "javascript":
-            command = Command(
-                ("node", "checker.js", *names), files={"checker.js": program.source.encode(), **files}
-            )
-        case "cpp":
-            command = Command(("./checker", *names), files={"checker": program.binary or b"", **files})
-    execution = executor.run(command, limits)
-    said = (execution.stdout + execution.stderr).decode(errors="replace").strip()
-    if execution.outcome == "exited" and rules.protocol == "testlib" and execution.exit_code in (0, 1, 2):
-        return ("AC" if execution.exit_code == 0 else "WA"), said
-    if execution.outcome == "exited" and rules.protocol == "prints" and execution.exit_code == 0:
-        try:
-            return ("AC" if float(execution.stdout) >= 1 else "WA"), said
-        except ValueError:
-            pass
-    raise JudgingError(f"the checker failed ({execution.outcome} {execution.exit_code}): {said[-200:]}")
+    if failed is None:
+        return got
+    return TestResult(
+        failed.verdict, failed.detail, {"input": test.stdin, "expected": test.stdout, "got": got}
+    )
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,6 @@ import io
 import operator
 import os
 import sys
-import traceback
 import types
 from typing import Any
 
@@ -166,12 +165,9 @@ class Servant:
             args = self._encode(list(error.args))
         except Exception:
             args = ["l", _text(error)]
-        frames = traceback.extract_tb(error.__traceback__)
         home = os.getcwd()
-        own = [
-            frame for frame in frames if frame.filename == "solution.py" or frame.filename.startswith(home)
-        ]
-        where = f" (line {own[-1].lineno} of {os.path.basename(own[-1].filename)})" if own else ""
+        own = [place for place in places(error) if place[0] == "solution.py" or place[0].startswith(home)]
+        where = f" (line {own[-1][1]} of {os.path.basename(own[-1][0])})" if own else ""
         return ["raise", _lineage(type(error)), args, _text(error) + where]
 
     def _take_printed(self) -> str:
@@ -190,6 +186,15 @@ class _Callback:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._servant.call_back(self.number, list(args), kwargs)
+
+
+def places(error: BaseException) -> list[tuple[str, int]]:
+    """Return the files and lines that an exception passed through, outermost first."""
+    found, step = [], error.__traceback__
+    while step is not None:
+        found.append((step.tb_frame.f_code.co_filename, step.tb_lineno))
+        step = step.tb_next
+    return found
 
 
 def _lineage(cls: type) -> list[str]:

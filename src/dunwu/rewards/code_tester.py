@@ -8,18 +8,16 @@ to have the sandbox's standard output. Imports the standard library only; `code_
 
 import builtins
 import ctypes
-import dis
 import json
 import os
 import signal
 import sys
-import traceback
 import types
 from collections.abc import Iterator
 from typing import Any
 
 from dunwu.rewards.code_remote import Solution, SolutionEndedError
-from dunwu.rewards.code_servant import Servant
+from dunwu.rewards.code_servant import Servant, places
 from dunwu.rewards.code_wire import Channel
 
 PR_SET_DUMPABLE = 4
@@ -124,7 +122,7 @@ def _space(solution: Solution, task: dict[str, Any]) -> dict[str, Any]:
     space: dict[str, Any] = {"__name__": "test_program", "__builtins__": builtins}
     exec(compile(task["prompt"], "prompt", "exec"), space)
     code = compile(task["program"], "test_program", "exec")
-    names = {task["entry_point"]} if task["entry_point"] else set(_free_names(code))
+    names = {task["entry_point"]} if task["entry_point"] else set(_names(code))
     for name in names:
         if name in sys.stdlib_module_names:
             space[name] = __import__(name)
@@ -137,24 +135,21 @@ def _space(solution: Solution, task: dict[str, Any]) -> dict[str, Any]:
     return space
 
 
-def _free_names(code: types.CodeType) -> Iterator[str]:
-    for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_NAME", "LOAD_GLOBAL"):
-            yield instruction.argval
+def _names(code: types.CodeType) -> Iterator[str]:
+    """Every name that code or a function in it loads; attributes are among them, which does no harm."""
+    yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _free_names(constant)
+            yield from _names(constant)
 
 
 def _seen(error: BaseException, solution: Solution, program: str) -> dict[str, str]:
     """The line of the test program that failed, the latest call, and what it returned, each shortened."""
     lines = program.split("\n")
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "test_program"
-    ]
+    numbers = [line for file, line in places(error) if file == "test_program"]
     seen = {"detail": _words(error)}
-    if frames and frames[-1].lineno:
-        seen["expected"] = lines[frames[-1].lineno - 1].strip()[:SHORT]
+    if numbers:
+        seen["expected"] = lines[numbers[-1] - 1].strip()[:SHORT]
     if solution.last_call is not None:
         seen["input"] = solution.last_call[0][:SHORT]
         seen["got"] = repr(solution.last_call[1])[:SHORT]

@@ -6,6 +6,7 @@ standard library are found before either. Imports the standard library, and pyte
 """
 
 import importlib
+import importlib.abc
 import importlib.machinery
 import os
 import sys
@@ -42,7 +43,7 @@ class RemoteModule(types.ModuleType):
         delattr(self.__dict__["_there"], name)
 
 
-class RepositoryImporter:
+class RepositoryImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds the repository's modules: tests here, everything else there."""
 
     def __init__(
