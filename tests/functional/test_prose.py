@@ -62,7 +62,9 @@ def test_taken_out_and_a_hole_left(piece: str) -> None:
         ("商高 (Shang Gao) 定理", "商高 定理"),
         ("Zhang Heng (张衡) said", "Zhang Heng said"),
         ("式子（and here he goes on and on）完", "式子(and here he goes on and on)完"),
-        ("print(x)", "(x)"),
+        ("print(x) it", "it"),
+        ("now (x) it", "now (x) it"),
+        ("call(with long prose) it", "(with long prose) it"),
         ("用Python写", "用Python写"),
     ],
 )

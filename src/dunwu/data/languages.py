@@ -30,6 +30,8 @@ _SCRIPTS = {
     "CYRILLIC": "ru uk bg be mk sr kk ky mn tg tt ba",
 }  # fmt: skip
 """Languages by script, the most spoken first. Serbian is written in Latin letters too."""
+_LEFT_OUT = {"zxx", "ary", "arz", "gom", "grc", "hbo", "uzs", "wuu", "yue"}
+"""What py3langid knows besides, and what is no language or cannot be told from its neighbours by script."""
 _NOT_LATIN = {language for languages in _SCRIPTS.values() for language in languages.split()}
 
 
@@ -95,8 +97,8 @@ def require_known(languages: Sequence[str]) -> None:
 
 
 def identifier_languages() -> tuple[str, ...]:
-    """The codes that py3langid's model knows."""
-    return tuple(code for code in _identifier(()).labels if code != "zxx")
+    """The codes of the languages that can be told by their words."""
+    return tuple(code for code in _identifier(()).labels if code not in _LEFT_OUT)
 
 
 def detect_language(text: str) -> str:
@@ -124,9 +126,9 @@ def detect_language(text: str) -> str:
 
 
 def _latin_language(found: list[str]) -> str:
-    languages = tuple(code for code in identifier_languages() if writes(code, "LATIN"))
     if len(found) < MIN_QUESTION_WORDS:
         return "en"
+    languages = tuple(code for code in identifier_languages() if writes(code, "LATIN"))
     scores = dict(zip(languages, _fresh_scores(" ".join(found), languages), strict=True))
     best = max(scores, key=lambda code: scores[code])
     return best if scores[best] - scores["en"] >= MIN_QUESTION_LEAD else "en"

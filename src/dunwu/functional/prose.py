@@ -43,7 +43,7 @@ _UNMARKED = re.compile(  # each alternative reads a word once, from its beginnin
     rf"(?:[ ](?:{_UNITS})(?![A-Za-z]))?"  # 5 km
     r"|[A-Za-z]*?[a-z][A-Z][A-Za-z0-9_]*+"  # camelCase
     r"|[A-Za-z]++(?:\.[a-z0-9_]++)++"  # module.name
-    r"|[A-Za-z]++(?=\()"  # call(
+    r"|[A-Za-z]++(?=\()(?:\([A-Za-z0-9_.,+*/^=-]{0,40}\))?"  # call(x)
     rf"|(?:{_OPERATORS})(?![A-Za-z0-9_])"
     r")"
 )
