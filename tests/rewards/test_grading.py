@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from dunwu.config.grading import LocalGrading
 from dunwu.config.output_form import SpecialTokenForm, ThinkAnswerForm
 from dunwu.config.reward import AccuracyReward, FormatReward
-from dunwu.errors import DataError
+from dunwu.errors import ConfigError, DataError
 from dunwu.records import Problem, RewardPart
-from dunwu.rewards import accuracy
+from dunwu.rewards import accuracy, grading
 from dunwu.rewards.accuracy import vote_key
 from dunwu.rewards.bounded import VerdictCache
 from dunwu.rewards.grading import Grader
@@ -96,6 +96,57 @@ def test_a_broken_grader_is_an_error_on_its_rollout_alone(
     assert good.total == 2.0
 
 
+def test_what_fails_outside_of_the_parts_is_an_error_of_the_whole_rollout(
+    problem: MakeProblem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(problem: Problem, answer: str) -> str:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(grading, "vote_key", broken)
+    with Grader([AccuracyReward(), FormatReward()], num_workers=1) as grader:
+        for reward in (
+            grader.grade(problem("5", "exact"), completion("5")),
+            grader.submit(problem("5", "exact"), completion("5")).result(20),
+        ):
+            assert reward.total is None
+            assert {part.detail for part in reward.parts.values()} == {"ZeroDivisionError: oops"}
+            assert set(reward.parts) == {"accuracy", "format"}
+
+
+def test_a_grading_past_its_deadline_excludes_its_rollout_and_is_counted(
+    problem: MakeProblem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr(accuracy, "exact_match", lambda answer, reference: gate.wait(60))
+    with Grader([AccuracyReward()], service=LocalGrading(num_workers=1, deadline_seconds=0.2)) as grader:
+        stuck = grader.submit(problem("5", "exact"), completion("5"))
+        behind = grader.submit(problem("5", "numeric"), completion("5"))
+        part = stuck.result(20).parts["accuracy"]
+        assert (part.status, part.detail) == ("error", "grading was given up at its deadline")
+        assert behind.result(20).total == 1.0
+        assert grader.counts == {"late_gradings": 1, "grading_retries": 0}
+        gate.set()
+
+
+def test_the_first_form_that_a_completion_has_gives_the_answer(problem: MakeProblem) -> None:
+    forms = AccuracyReward(answer_from=["answer_tag", "boxed", "text"])
+    with Grader([forms], num_workers=1) as grader:
+        for text in ("<answer>5</answer> \\boxed{4}", "so \\boxed{5}, not 4", "it is 4 + 1 = 5"):
+            assert grader.grade(problem("5"), text).total == 1.0
+        detail = grader.grade(problem("5"), "<think>5").parts["accuracy"].detail
+        assert detail == "no <answer>...</answer> or \\boxed{...} or finished text after thinking has ended"
+
+
+def test_a_kind_may_occur_twice_under_two_names(problem: MakeProblem) -> None:
+    loose = AccuracyReward(name="loose", answer_from=["text"], weight=0.5)
+    with Grader([AccuracyReward(), loose], num_workers=1) as grader:
+        reward = grader.grade(problem("5"), "it is 5")
+        assert {name: part.value for name, part in reward.parts.items()} == {"accuracy": 0.0, "loose": 1.0}
+        assert (reward.total, reward.correct, reward.answer) == (0.5, False, None)
+    with pytest.raises(ConfigError, match="two rewards are called 'accuracy'"):
+        Grader([AccuracyReward(), AccuracyReward()])
+
+
 def test_answers_in_boxes_and_in_text(problem: MakeProblem) -> None:
     with Grader([AccuracyReward(answer_from="boxed")]) as grader:
         assert grader.grade(problem("5"), r"<think>\boxed{4}</think> \boxed{5}").total == 1.0
@@ -130,7 +181,7 @@ def test_check_gradable_lists_every_bad_reference_and_why(grader: Grader, proble
         problem(r"\frac{"),
         problem(""),
         problem("5 apples or 6 pears or so", "math"),
-        problem("five", "numeric"),
+        problem("many", "numeric"),
         problem(" ", "exact"),
         problem("2+3+4", "operators", numbers=[2, 3, 4], target=10),
         problem("5", "guess"),

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from dunwu.rewards.service import BusyLog, GradingService, joined
+from dunwu.rewards.service import BusyLog, GradingService, flattened, joined
 
 LATE = "late"
 
@@ -135,32 +135,54 @@ def test_the_log_holds_when_each_was_at_work() -> None:
     assert busy.take() == []
 
 
+def done(value: object) -> "Future[object]":
+    future: Future[object] = Future()
+    future.set_result(value)
+    return future
+
+
 def test_joined_gives_what_all_give_together() -> None:
-    first: Future[int] = Future()
-    others: dict[str, Future[int]] = {"a": Future(), "b": Future()}
-    whole = joined(first, others, lambda one, rest: one + sum(rest.values()))
-    others["b"].set_result(3)
-    first.set_result(1)
+    parts: dict[str, Future[int]] = {name: Future() for name in "abc"}
+    whole = joined(parts, lambda results: sum(results.values()))
+    parts["b"].set_result(3)
+    parts["a"].set_result(1)
     assert not whole.done()
-    others["a"].set_result(2)
+    parts["c"].set_result(2)
     assert whole.result(0) == 6
+    assert joined({}, len).result(0) == 0
+    assert joined({"a": done(1)}, dict).result(0) == {"a": 1}
 
 
-def test_joined_without_others_and_with_errors() -> None:
-    done: Future[int] = Future()
-    done.set_result(1)
-    assert joined(done, {}, lambda one, _: one).result(0) == 1
-
-    def broken(one: int, rest: object) -> int:
-        raise ValueError("no sum")
-
-    with pytest.raises(ValueError, match="no sum"):
-        joined(done, {}, broken).result(0)
+def test_joined_hands_errors_on() -> None:
     failed: Future[int] = Future()
     failed.set_exception(ZeroDivisionError("oops"))
     with pytest.raises(ZeroDivisionError):
-        joined(failed, {}, lambda one, _: one).result(0)
-    cancelled: Future[int] = Future()
+        joined({"a": failed}, dict).result(0)
+    with pytest.raises(TypeError):
+        joined({"a": done(1)}, sum).result(0)  # type: ignore[arg-type]  # adds up names
+
+
+def test_flattened_gives_what_the_inner_future_gives() -> None:
+    outer: Future[Future[int]] = Future()
+    inner: Future[int] = Future()
+    whole = flattened(outer)
+    outer.set_result(inner)
+    assert not whole.done()
+    inner.set_result(5)
+    assert whole.result(0) == 5
+
+
+@pytest.mark.parametrize("which", ["outer", "inner"])
+def test_flattened_hands_errors_and_cancelling_on(which: str) -> None:
+    outer: Future[Future[int]] = Future()
+    inner: Future[int] = Future()
+    whole = flattened(outer)
+    if which == "inner":
+        outer.set_result(inner)
+    {"outer": outer, "inner": inner}[which].set_exception(ValueError(which))  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match=which):
+        whole.result(0)
+    cancelled: Future[Future[int]] = Future()
     cancelled.cancel()
     with pytest.raises(CancelledError):
-        joined(cancelled, {"a": done}, lambda one, _: one).result(0)
+        flattened(cancelled).result(0)

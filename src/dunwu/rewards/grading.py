@@ -33,7 +33,7 @@ from dunwu.rewards.gradable import Ungradable, refusal
 from dunwu.rewards.item import GradingItem
 from dunwu.rewards.notation import final_statement
 from dunwu.rewards.output_form import split
-from dunwu.rewards.service import BusyLog, GradingService, joined
+from dunwu.rewards.service import BusyLog, GradingService, flattened, joined
 from dunwu.rewards.shaping import require_known_languages, shaping_part
 from dunwu.rewards.user import FunctionVerdict, UserFunction
 from dunwu.rewards.worker_pool import WorkerPool
@@ -137,10 +137,7 @@ class Grader:
             are not applicable are left out of it; it is None if a part is an error or not gradable, or if
             none applies.
         """
-        item = self._item(problem, text, finish_reason, num_tokens, prompt_text)
-        futures = {name: function.submit(item) for name, function in self._functions.items()}
-        rules = self._rule_parts(item)
-        return self._combine(item, rules, {name: future.result() for name, future in futures.items()})
+        return self._start(problem, text, finish_reason, num_tokens, prompt_text).result()
 
     def submit(
         self,
@@ -157,10 +154,9 @@ class Grader:
         Raises:
             RuntimeError: the grader is closed.
         """
-        item = self._item(problem, text, finish_reason, num_tokens, prompt_text)
-        rules = self._service.submit(lambda: self._rule_parts(item), self._late_parts)
-        functions = {name: function.submit(item) for name, function in self._functions.items()}
-        return joined(rules, functions, partial(self._combine, item))
+        start = partial(self._start, problem, text, finish_reason, num_tokens, prompt_text)
+        late = partial(self._failed, "grading was given up at its deadline")
+        return flattened(self._service.submit(start, late))
 
     def grade_all(self, items: Iterable[tuple[Problem, str, FinishReason]]) -> list[Reward]:
         """Grade many completions side by side; results in the order of the items."""
@@ -192,6 +188,28 @@ class Grader:
         if found:
             raise refusal(found, len(problems))
 
+    def _start(
+        self,
+        problem: Problem,
+        text: str,
+        finish_reason: FinishReason,
+        num_tokens: int | None,
+        prompt_text: str,
+    ) -> "Future[Reward]":
+        """Compute all parts but those of functions, which go on by themselves."""
+        try:
+            item = self._item(problem, text, finish_reason, num_tokens, prompt_text)
+            verdicts = {name: function.submit(item) for name, function in self._functions.items()}
+            vote = item.answer and vote_key(problem, item.answer)
+            return joined(verdicts, partial(self._combine, vote, self._rule_parts(item)))
+        except Exception as error:  # the reward door again: for what happens outside of the parts
+            return self._failed(f"{type(error).__name__}: {error}")
+
+    def _failed(self, why: str) -> "Future[Reward]":
+        failed: Future[Reward] = Future()
+        failed.set_result(Reward(None, dict.fromkeys(self._weights, RewardPart(None, "error", why))))
+        return failed
+
     def _item(
         self,
         problem: Problem,
@@ -218,10 +236,6 @@ class Grader:
             parts[reward.part_name] = self._part(reward, item, parts)
         return {reward.part_name: parts[reward.part_name] for reward in self._rules}
 
-    def _late_parts(self) -> dict[str, RewardPart]:
-        part = RewardPart(None, "error", "grading was given up at its deadline")
-        return {reward.part_name: part for reward in self._rules}
-
     def _part(self, reward: RuleReward, item: GradingItem, judged: Mapping[str, RewardPart]) -> RewardPart:
         try:
             match reward:
@@ -237,15 +251,14 @@ class Grader:
             return RewardPart(None, "error", f"{type(error).__name__}: {error}")
 
     def _combine(
-        self, item: GradingItem, rules: Mapping[str, RewardPart], verdicts: Mapping[str, FunctionVerdict]
+        self, vote: str | None, rules: Mapping[str, RewardPart], verdicts: Mapping[str, FunctionVerdict]
     ) -> Reward:
         found = {**rules, **{name: verdict.part for name, verdict in verdicts.items()}}
         parts = {name: found[name] for name in self._weights}
         total = weighted_sum(parts, self._weights)
         for name, verdict in verdicts.items():
             parts |= {f"{name}.{entry}": part for entry, part in verdict.entries.items()}
-        answer = None if item.answer is None else vote_key(item.problem, item.answer)
-        return Reward(total, parts, answer)
+        return Reward(total, parts, vote)
 
     def _answer(self, item: GradingItem, answer_from: Sequence[AnswerSource]) -> str | None:
         """Return the final answer in the first of the forms that the completion has."""

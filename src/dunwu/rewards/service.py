@@ -11,12 +11,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from dunwu.functional.intervals import Interval
 
 T = TypeVar("T")
-S = TypeVar("S")
 R = TypeVar("R")
 _WATCH_SECONDS = 0.5
 
@@ -175,31 +174,48 @@ class GradingService:
             time.sleep(min(max(wait, 0.01), _WATCH_SECONDS))
 
 
-def joined(
-    first: "Future[T]", others: "Mapping[str, Future[S]]", combine: Callable[[T, Mapping[str, S]], R]
-) -> "Future[R]":
+def joined(parts: "Mapping[str, Future[T]]", combine: Callable[[Mapping[str, T]], R]) -> "Future[R]":
     """Return a future of what several futures give together. No thread waits for it.
 
     Args:
-        first: if it is cancelled, so is the whole.
-        combine: called in the thread that finishes last, with the results.
+        combine: called with the results in the thread that finishes last; at once where there are none.
     """
     whole: Future[R] = Future()
-    missing = threading.Semaphore(len(others))
+    missing = threading.Semaphore(len(parts))
 
-    def finished(_: "Future[Any]") -> None:
-        if missing.acquire(blocking=False):  # one of them is still to come
-            return
-        if first.cancelled():
-            whole.cancel()
-            whole.set_running_or_notify_cancel()
+    def finished(_: object) -> None:
+        if missing.acquire(blocking=False):  # this one was missing, and so may others be
             return
         try:
-            whole.set_result(combine(first.result(), {name: f.result() for name, f in others.items()}))
+            whole.set_result(combine({name: future.result() for name, future in parts.items()}))
         except Exception as error:
             whole.set_exception(error)
 
-    first.add_done_callback(finished)
-    for future in others.values():
+    for future in parts.values():
         future.add_done_callback(finished)
+    finished(None)
+    return whole
+
+
+def flattened(outer: "Future[Future[T]]") -> "Future[T]":
+    """Return a future of what the future that a future gives gives; cancelled if the outer one is."""
+    whole: Future[T] = Future()
+
+    def inner_finished(inner: "Future[T]") -> None:
+        error = inner.exception()
+        if error is None:
+            whole.set_result(inner.result())
+        else:
+            whole.set_exception(error)
+
+    def outer_finished(_: object) -> None:
+        if outer.cancelled():
+            whole.cancel()
+            whole.set_running_or_notify_cancel()
+        elif (error := outer.exception()) is not None:
+            whole.set_exception(error)
+        else:
+            outer.result().add_done_callback(inner_finished)
+
+    outer.add_done_callback(outer_finished)
     return whole
