@@ -2,6 +2,7 @@
 
 import pytest
 
+from dunwu.rewards import equality
 from dunwu.rewards.equality import expressions_equal, parse_expression, reference_fault
 
 
@@ -29,6 +30,8 @@ def test_rounding_to_six_decimals_does_not_make_small_numbers_equal() -> None:
         (r"\frac{", "can read"),
         ("", "can read"),
         (r"\frac{1}{0}", "does not equal itself"),
+        (r"\infty - \infty", "does not equal itself"),
+        (r"\infty", None),
     ],
 )
 def test_reference_fault(latex: str, fault: str | None) -> None:
@@ -39,3 +42,21 @@ def test_reference_fault(latex: str, fault: str | None) -> None:
 def test_parse_gives_sympy_objects_only() -> None:
     assert str(parse_expression("1+x")) in ("x + 1", "1 + x")
     assert parse_expression("}{") is None
+
+
+def test_the_imaginary_unit_and_decimal_exponents() -> None:
+    assert expressions_equal("(1+i)^2", "2i")[0] is True
+    assert expressions_equal("3 i + 2", "2+3i")[0] is True
+    assert expressions_equal("2^{0.5}", r"\sqrt{2}")[0] is True
+    assert expressions_equal("2^{0.51}", r"\sqrt{2}")[0] is False
+    assert expressions_equal("x+j", "x+i")[0] is False
+
+
+def test_relations_are_compared_before_math_verify_is_asked() -> None:
+    assert expressions_equal("2x-y+1=0", "y=2x+1")[0] is True
+    assert expressions_equal("(1,2)", r"\{1,2\}")[0] is False
+
+
+def test_a_reference_that_equals_an_arbitrary_number_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equality, "_verify", lambda gold, given: True)
+    assert reference_fault("x+2") == "it equals an arbitrary number"

@@ -81,6 +81,11 @@ def test_bad_references_are_not_gradable(grader: Grader, problem: MakeProblem) -
         assert reward.parts["format"].value == 1.0
 
 
+def test_a_bad_reference_is_not_gradable_even_without_an_answer(grader: Grader, problem: MakeProblem) -> None:
+    for task in (problem(r"\frac{"), problem("many", "numeric"), problem("5", "guess")):
+        assert grader.grade(task, "no tags").parts["accuracy"].status == "not_gradable", task
+
+
 def test_a_broken_grader_is_an_error_on_its_rollout_alone(
     grader: Grader, problem: MakeProblem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

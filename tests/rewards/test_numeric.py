@@ -52,6 +52,25 @@ from dunwu.rewards.numeric import (
         ("3 apples", 3, False, None),
         ("7个", 7, False, None),
         ("3/4 hours", Fraction(3, 4), False, "h"),
+        (r"0.\overline{3}", Fraction(1, 3), False, ""),
+        (r"-1.2\bar{3}", Fraction(-37, 30), False, ""),
+        (r"0.\dot{1}4285\dot{7}", Fraction(1, 7), False, ""),
+        (r"0.\dot 6 cm", Fraction(2, 3), False, "cm"),
+        ("0.(12)", Fraction(4, 33), False, ""),
+        ("0.1666...", Fraction(1, 6), False, ""),
+        (r"2.3333\ldots", Fraction(7, 3), False, ""),
+        ("0.142857142857…", Fraction(1, 7), False, ""),
+        ("1.5 million", 1500000, True, ""),
+        (r"3 \text{ billion}", 3 * 10**9, False, ""),
+        ("$2 million", 2 * 10**6, False, "$"),
+        ("2 thousand dollars", 2000, False, "$"),
+        ("US$18", 18, False, "$"),
+        ("USD 18", 18, False, "$"),
+        ("￥18", 18, False, "¥"),
+        ("50 per mille", 50, False, "‰"),
+        ("三分之二", Fraction(2, 3), False, ""),
+        ("1.5万元", 15000, False, "¥"),
+        ("twenty-three apples", 23, False, None),
     ],
 )
 def test_quantity_is_read_exactly(text: str, value: int | Fraction, rounded: bool, unit: str | None) -> None:
@@ -83,6 +102,10 @@ def test_quantity_is_read_exactly(text: str, value: int | Fraction, rounded: boo
         "1.2.3",
         "nan",
         "inf",
+        "1.41...",
+        "42不是答案",
+        r"42 \text{ is wrong}",
+        r"5 \text{ if } x > 0",
     ],
 )
 def test_what_is_no_single_number_is_not_read(text: str) -> None:
@@ -111,6 +134,16 @@ def test_what_is_no_single_number_is_not_read(text: str) -> None:
         ("5 cm", "5厘米", True),
         ("5 apples", "5 pears", True),
         ("50%", "50 cm", False),
+        ("500 cm", "5 m", True),
+        ("5 m", "500 cm", True),
+        ("50 cm", "5 m", False),
+        ("10 m/s", "36 km/h", True),
+        ("120 min", "2 hours", True),
+        ("1 L", "1000 cubic centimeters", True),
+        ("5 cents", "$0.05", True),
+        ("$5", "5元", False),
+        ("30.48 cm", "1 ft", True),
+        ("30.47 cm", "1 ft", False),
     ],
 )
 def test_equality_of_quantities(answer: str, reference: str, equal: bool) -> None:
@@ -125,7 +158,7 @@ def test_numeric_grader_wants_a_number_and_nothing_else() -> None:
     assert judge_numeric("2^{10}", "1024") is False
     assert judge_numeric("5 or 6", "6") is False
     assert judge_numeric("", "6") is False
-    assert judge_numeric("5", "five") is None
+    assert judge_numeric("5", "many") is None
 
 
 @pytest.mark.parametrize(

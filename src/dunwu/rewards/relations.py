@@ -90,5 +90,7 @@ def _solutions(value: Any) -> tuple[Set, str | None] | None:
         solved = [part.subs(dict.fromkeys(part.free_symbols, x)).as_set() for part in parts]
     except Exception:  # sympy solves some inequalities and refuses others
         return None
+    if any(part.has(sympy.ConditionSet) for part in solved):  # not solved, only restated
+        return None
     join = sympy.Intersection if isinstance(value, And) else sympy.Union
     return join(*solved), x.name
