@@ -9,6 +9,7 @@ from dunwu.cli.generate import generate
 from dunwu.cli.plot import plot
 from dunwu.cli.recipes import recipes, version
 from dunwu.cli.run import run
+from dunwu.cli.score import score
 from dunwu.cli.show import show
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app.command("show")(show)
 app.command("plot")(plot)
 app.command("eval")(evaluate)
 app.command("generate")(generate)
+app.command("score")(score)
 app.command("recipes")(recipes)
 app.command("doctor")(doctor)
 app.command("version")(version)

@@ -64,10 +64,10 @@ class ProblemGraders:
         if problem.grader == "instructions":  # the whole response is judged, not an answer within it
             return judge_instructions(item.summary, problem)
         if answer is None:
-            return verdict(False, _no_answer(answer_from))
+            return self._wrong(problem, _no_answer(answer_from))
         if len(answer) > max(MAX_ANSWER_CHARS, 2 * len(reference)):
-            return verdict(
-                False, f"the answer has {len(answer)} characters; {MAX_ANSWER_CHARS} at most are graded"
+            return self._wrong(
+                problem, f"the answer has {len(answer)} characters; {MAX_ANSWER_CHARS} at most are graded"
             )
         match problem.grader:
             case "math":
@@ -90,6 +90,12 @@ class ProblemGraders:
             case "operators":
                 return verdict(score_operators(answer, problem))
         return RewardPart(None, "not_gradable", _unknown(problem))
+
+    def _wrong(self, problem: Problem, why: str) -> RewardPart:
+        """Return 0 for an answer that need not be looked at, if another could have been right."""
+        checked_below = problem.grader in ("math", "numeric") or problem.grader not in _GRADERS
+        fault = self.reference_fault(problem) if checked_below else None
+        return verdict(False, why) if fault is None else RewardPart(None, "not_gradable", fault)
 
     def reference_fault(self, problem: Problem) -> str | None:
         """Return why no answer to a problem can be judged; None if it can."""
