@@ -35,8 +35,11 @@ def check_recipe(recipe: Recipe) -> None:
     settings = model_settings(recipe.model.path)
     for stage in recipe.stages:
         problems = list(stage_problems(stage, settings))
-        if isinstance(stage.template, ChatTemplate) or _uses_own_chat_template(stage):
-            problems += chat_template_problems(recipe.model.path)
+        if isinstance(stage.template, ChatTemplate):
+            problems += chat_template_problems(recipe.model.path, 'use "r1_zero" or "plain"')
+        if isinstance(stage.template, SftChatTemplate) and stage.template.file is None:
+            advice = 'use "r1", "r1_zero" or "plain", or give template.file'
+            problems += chat_template_problems(recipe.model.path, advice)
         mistakes += [f"stages.{stage.name}.{problem}" for problem in problems]
     if mistakes:
         count = "This cannot run" if len(mistakes) == 1 else f"{len(mistakes)} things cannot run"
@@ -78,7 +81,7 @@ def model_settings(path: str) -> dict[str, Any]:
     return settings if isinstance(settings, dict) else {}
 
 
-def chat_template_problems(path: str) -> Iterator[str]:
+def chat_template_problems(path: str, advice: str) -> Iterator[str]:
     """Say if a model folder has no chat template although the recipe uses it."""
     folder = model_folder(path)
     if folder is None or (folder / "chat_template.jinja").is_file():
@@ -88,12 +91,7 @@ def chat_template_problems(path: str) -> Iterator[str]:
     except (OSError, ValueError):
         return
     if not tokenizer.get("chat_template"):
-        yield f'template.kind is "chat", and the model {path} has no chat template; use "r1_zero" or "plain"'
-
-
-def _uses_own_chat_template(stage: Stage) -> bool:
-    template = stage.template
-    return isinstance(template, SftChatTemplate) and template.file is None
+        yield f'template.kind is "chat", and the model {path} has no chat template; {advice}'
 
 
 def stage_problems(stage: Stage, settings: dict[str, Any]) -> Iterator[str]:
