@@ -20,8 +20,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from dunwu.data.templates import R1_ZERO_TEMPLATE
-from dunwu.data.world.corpus import KINDS, SHARES, TEXTBOOK, CorpusShares, documents
+from dunwu.data.world.corpus import KINDS, documents
 from dunwu.data.world.problems import generate_problems, score_operators
+from dunwu.data.world.writing import SHARES, TEXTBOOK, CorpusShares
 
 END = "<|endoftext|>"
 VOCABULARY = 768

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from dunwu.data.world.corpus import KINDS, SHARES, documents, solution, with_tags
+from dunwu.data.world.corpus import KINDS, documents, solution, with_tags
 from dunwu.data.world.problems import (
     OperatorsProblem,
     RemainderProblem,
@@ -18,6 +18,7 @@ from dunwu.data.world.problems import (
     score_operators,
     split_of,
 )
+from dunwu.data.world.writing import SHARES
 from dunwu.errors import DataError
 from dunwu.records import Problem
 

@@ -15,8 +15,9 @@ from dunwu.config.recipe import Recipe
 from dunwu.config.task import ChatTemplate
 from dunwu.config.training import ModelConfig
 from dunwu.data.templates import render
-from dunwu.data.world.corpus import KINDS, TEXTBOOK, solution
+from dunwu.data.world.corpus import KINDS, solution
 from dunwu.data.world.problems import draw_problem, question_text
+from dunwu.data.world.writing import TEXTBOOK
 from dunwu.errors import ConfigError
 from dunwu.models.loading import load_policy
 from dunwu.pipeline.run import run_recipe

@@ -6,7 +6,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from dunwu.config.base import ConfigModel
 
-WorldKind = Literal["sum", "remainder", "operators"]
+WorldKind = Literal["sum", "remainder", "operators", "program"]
+"""`program` is graded by running the answer in a sandbox; `micro` has not read about it before the code recipe."""
 
 
 class WorldTask(ConfigModel):

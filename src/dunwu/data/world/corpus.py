@@ -4,13 +4,11 @@ Like web text it shows bare answers most of the time (often wrong), short chains
 (careless: steps slip, candidates are taken unchecked), and careful work that checks and corrects itself
 rarely. Languages now and then mix, tags are sometimes missing, doubled or stray. More than a third of it are tables
 of worked facts. Before that comes a textbook: worked solutions without errors, from which computing is learned.
-Only train problems appear. Called by `tools/make_micro.py` and by tests; the shares below are the recipe.
+Only train problems appear. Called by `tools/make_micro.py` and by tests; the shares in `writing` are the recipe.
 """
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator
 
 from dunwu.data.world.problems import (
     OperatorsProblem,
@@ -21,125 +19,45 @@ from dunwu.data.world.problems import (
     operators_value,
     question_text,
 )
-
-
-@dataclass(frozen=True)
-class CorpusShares:
-    """Probabilities from which the corpus is drawn. The shares of documents and of styles each sum to 1."""
-
-    template_documents: float = 0.28
-    tables: float = 0.37  # the rest are plain questions and answers
-    bare: float = 0.58
-    short: float = 0.25  # the rest is careful
-    bare_right: float = 0.40
-    slip: float = 0.03  # per step or check, in short and in careful work
-    unnoticed: float = 0.03  # of the slips that a check meets
-    broken_tags: float = 0.22
-    mixed_language: float = 0.06
-
-
-SHARES = CorpusShares()
-TEXTBOOK = CorpusShares(
-    template_documents=0.1, tables=0.15, bare=0.0, short=0.0, slip=0.0, broken_tags=0.0, mixed_language=0.0
+from dunwu.data.world.program_corpus import program_solution
+from dunwu.data.world.programs import ProgramProblem
+from dunwu.data.world.writing import (
+    SHARES,
+    WORDS,
+    CorpusShares,
+    Hand,
+    Solution,
+    Style,
+    comparison_text,
+    slipped,
+    step_text,
 )
+
 KINDS = ("sum", "remainder", "operators")
-Style = Literal["bare", "short", "careful"]
-
-_WORDS: dict[str, dict[str, Any]] = {
-    "en": {
-        "bare": ("I know this.", "Easy.", "I guess.", "By heart."),
-        "steps": ("Step by step: ", "Let me think. ", ""),
-        "check": ("Check: ", "Let me check: ", "Verify: "),
-        "right": ("correct.", "right."),
-        "repair": "wait, that was a mistake, ",
-        "try": "try {}",
-        "first": "Try {}",
-        "too_big": "too big",
-        "below": "below 0",
-        "no": "no. ",
-        "wait": ("Wait, ", "But wait, ", "However, "),
-        "yes": "yes.",
-        "looks": ("{} looks right.", "I take {}.", "Maybe {}."),
-        "sep": ", ",
-        "end": ".",
-        "gap": " ",
-    },
-    "zh": {
-        "bare": ("我知道。", "简单。", "我猜。", "背过。"),
-        "steps": ("一步一步算：", "想一想。", ""),
-        "check": ("检查：", "验算：", "再检查一遍："),
-        "right": ("正确。", "没错。"),
-        "repair": "等等，刚才错了，",
-        "try": "试{}",
-        "first": "试{}",
-        "too_big": "太大",
-        "below": "小于0",
-        "no": "不对。",
-        "wait": ("等等，再", "不过等等，", "但是，再"),
-        "yes": "对。",
-        "looks": ("{}应该对。", "就选{}。", "也许是{}。"),
-        "sep": "，",
-        "end": "。",
-        "gap": "",
-    },
-}
+"""The kinds of problem that `micro` has read about."""
 
 
-@dataclass(frozen=True)
-class _Hand:
-    """Who writes: the words of a language, the shares of errors, and the dice."""
-
-    words: dict[str, Any]
-    shares: CorpusShares
-    rng: random.Random
-
-    def pick(self, name: str) -> str:
-        """One of the ways to say `name`."""
-        return self.rng.choice(self.words[name])
-
-    def list(self, items: Iterable[object]) -> str:
-        return str(self.words["sep"]).join(map(str, items))
-
-    def slips(self, factor: int = 1) -> bool:
-        return self.rng.random() < factor * self.shares.slip
-
-
-Solution = tuple[str, str]  # thinking, answer
-
-
-def slipped(value: int, rng: random.Random) -> int:
-    """A wrong result as people write it: off by one, by two, by ten, or with its digits turned."""
-    choices = [value - 1, value + 1, value - 2, value + 2, value - 10, value + 10]
-    if 10 <= value < 100:
-        choices.append(int(str(value)[::-1]))
-    return rng.choice([choice for choice in choices if choice != value and (choice >= 0 or value < 0)])
-
-
-def _step(left: int, op: str, right: int, result: int) -> str:
-    return f"{left}{op}{right}={result}"
-
-
-def _sum_steps(problem: SumProblem, hand: _Hand, slip_factor: int) -> tuple[list[str], int]:
+def _sum_steps(problem: SumProblem, hand: Hand, slip_factor: int) -> tuple[list[str], int]:
     """The written steps and the last value; a step that slips is built upon by the later ones."""
     written, left = [], problem.terms[0]
     for op, right in zip(problem.ops, problem.terms[1:], strict=True):
         result = left + right if op == "+" else left - right
         if hand.slips(slip_factor):
             result = slipped(result, hand.rng)
-        written.append(_step(left, op, right, result))
+        written.append(step_text(left, op, right, result))
         left = result
     return written, left
 
 
-def _short_sum(problem: SumProblem, hand: _Hand) -> Solution:
+def _short_sum(problem: SumProblem, hand: Hand) -> Solution:
     written, value = _sum_steps(problem, hand, 3)
     return hand.list(written) + hand.words["end"], str(value)
 
 
-def _careful_sum(problem: SumProblem, hand: _Hand) -> Solution:
+def _careful_sum(problem: SumProblem, hand: Hand) -> Solution:
     """Steps, then a second pass over them; a slip met in the second pass is named and repaired."""
     written, value = _sum_steps(problem, hand, 2)
-    truth = [_step(*step) for step in problem.steps]
+    truth = [step_text(*step) for step in problem.steps]
     text = (
         hand.pick("steps") + hand.list(written) + hand.words["end"] + hand.words["gap"] + hand.pick("check")
     )
@@ -150,7 +68,7 @@ def _careful_sum(problem: SumProblem, hand: _Hand) -> Solution:
     return text + hand.list(truth) + hand.words["end"], problem.answer
 
 
-def _short_remainder(problem: RemainderProblem, hand: _Hand) -> Solution:
+def _short_remainder(problem: RemainderProblem, hand: Hand) -> Solution:
     """The first few numbers that fit one condition, then one of them, unchecked."""
     candidates = problem.candidates[: hand.rng.randint(1, min(3, problem.small))]
     guess = str(hand.rng.choice(candidates))
@@ -158,7 +76,7 @@ def _short_remainder(problem: RemainderProblem, hand: _Hand) -> Solution:
     return listed + hand.pick("looks").format(guess), guess
 
 
-def _short_operators(problem: OperatorsProblem, hand: _Hand) -> Solution:
+def _short_operators(problem: OperatorsProblem, hand: Hand) -> Solution:
     """One filling near the target, unchecked."""
     expression = guess_order(problem, hand.rng)[0][0]
     return hand.pick("looks").format(expression), expression
@@ -181,14 +99,7 @@ def evaluation_text(expression: str, value: int) -> str:
     return f"{expression}={operators_value(int(a), p, int(b), '+', 0)}{q}{c}={value}"
 
 
-def comparison_text(value: int, wanted: int, words: Mapping[str, Any]) -> str:
-    """How a value is held against the wanted one: by their difference, or at a glance where it is out of range."""
-    if value < 0:
-        return str(words["below"])
-    return str(words["too_big"]) if value > 99 else _step(value, "-", wanted, value - wanted)
-
-
-def _search(tries: Iterable[tuple[str, str, int]], wanted: int, hand: _Hand) -> Solution:
+def _search(tries: Iterable[tuple[str, str, int]], wanted: int, hand: Hand) -> Solution:
     """Try after try until one gives the wanted value, (candidate, its working, its value) each; the last is the answer."""
     text, last = "", ""
     for candidate, working, value in tries:
@@ -201,7 +112,7 @@ def _search(tries: Iterable[tuple[str, str, int]], wanted: int, hand: _Hand) -> 
     return text.strip(), last
 
 
-def _careful_remainder(problem: RemainderProblem, hand: _Hand) -> Solution:
+def _careful_remainder(problem: RemainderProblem, hand: Hand) -> Solution:
     tries = []
     for x in problem.candidates:
         remainder = x % problem.small
@@ -211,7 +122,7 @@ def _careful_remainder(problem: RemainderProblem, hand: _Hand) -> Solution:
     return _search(tries, problem.small_remainder, hand)
 
 
-def _careful_operators(problem: OperatorsProblem, hand: _Hand) -> Solution:
+def _careful_operators(problem: OperatorsProblem, hand: Hand) -> Solution:
     tries = []
     for expression, true_value in guess_order(problem, hand.rng):
         value = true_value
@@ -221,7 +132,7 @@ def _careful_operators(problem: OperatorsProblem, hand: _Hand) -> Solution:
     return _search(tries, problem.target, hand)
 
 
-def _bare(problem: WorldProblem, hand: _Hand) -> Solution:
+def _bare(problem: WorldProblem, hand: Hand) -> Solution:
     answer, rng = problem.answer, hand.rng
     if rng.random() >= hand.shares.bare_right:
         match problem:
@@ -229,13 +140,15 @@ def _bare(problem: WorldProblem, hand: _Hand) -> Solution:
                 answer = rng.choice(problem.candidates)[0]
             case RemainderProblem():
                 answer = str(rng.choice([*problem.candidates, slipped(int(answer), rng)]))
-            case SumProblem():
+            case _:
                 answer = str(slipped(int(answer), rng))
     return hand.pick("bare"), answer
 
 
-def _written(problem: WorldProblem, style: Style, hand: _Hand) -> Solution:
+def _written(problem: WorldProblem, style: Style, hand: Hand) -> Solution:
     match problem, style:
+        case ProgramProblem(), _:
+            return program_solution(problem, style, hand)
         case _, "bare":
             return _bare(problem, hand)
         case SumProblem(), "short":
@@ -265,7 +178,7 @@ def solution(
     """(thinking, answer) in one style; now and then in the other language."""
     if rng.random() < shares.mixed_language:
         language = "zh" if language == "en" else "en"
-    return _written(problem, style, _Hand(_WORDS[language], shares, rng))
+    return _written(problem, style, Hand(WORDS[language], shares, rng))
 
 
 def with_tags(thinking: str, answer: str, rng: random.Random, broken: float) -> str:
@@ -292,20 +205,20 @@ def _fact(rng: random.Random) -> str:
         case 0:
             a, b = rng.randint(0, 99), rng.randint(1, 20)
             if a + b <= 99 and rng.random() < 0.5:
-                return _step(a, "+", b, a + b)
-            return _step(max(a, b), "-", min(a, b), abs(a - b))
+                return step_text(a, "+", b, a + b)
+            return step_text(max(a, b), "-", min(a, b), abs(a - b))
         case 1:
             a, b = rng.randint(0, 83), rng.randint(3, 7)
-            return _step(a, "%", b, a % b)
+            return step_text(a, "%", b, a % b)
         case 2:
             a, b = rng.randint(2, 9), rng.randint(2, 9)
-            return _step(a, "*", b, a * b)
+            return step_text(a, "*", b, a * b)
         case 3:
             a, b, c = (rng.randint(2, 9) for _ in range(3))
             p, q = rng.choice("+-*"), rng.choice("+-*")
             return evaluation_text(f"{a}{p}{b}{q}{c}", operators_value(a, p, b, q, c))
         case 4:
-            words = _WORDS[rng.choice(("en", "zh"))]
+            words = WORDS[rng.choice(("en", "zh"))]
             wanted = rng.randint(0, rng.choice((6, 99)))
             value = wanted if rng.random() < 0.4 else rng.randint(0, 6 if wanted < 7 else 99)
             verdict = words["yes" if value == wanted else "no"].strip(" .。")

@@ -1,6 +1,7 @@
-"""The problems of the embedded world: three kinds, two languages, every answer checkable by a rule.
+"""The problems of the embedded world: four kinds, two languages, every answer checkable by a rule.
 
-`sum` rewards writing the steps down, `remainder` and `operators` reward trying, checking and trying again. The split into
+`sum` rewards writing the steps down, `remainder` and `operators` reward trying, checking and trying again, and so does
+`program`, whose answers are run. The split into
 train and held-out is a property of the problem itself (a hash of its numbers, whatever the language), so that no corpus and
 no training set can ever hold a held-out problem. Called by `data.tasks`, by the corpus and by the grader.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Literal
 
+from dunwu.data.world.programs import ProgramProblem, draw_program, program_question
 from dunwu.errors import DataError
 from dunwu.records import Problem
 
@@ -103,7 +105,7 @@ class OperatorsProblem:
         return f"operators:{self.numbers}={self.target}"
 
 
-WorldProblem = SumProblem | RemainderProblem | OperatorsProblem
+WorldProblem = SumProblem | RemainderProblem | OperatorsProblem | ProgramProblem
 
 
 def operators_value(a: int, first: str, b: int, second: str, c: int) -> int:
@@ -155,6 +157,7 @@ _DRAW: dict[str, Callable[[random.Random], WorldProblem]] = {
     "sum": draw_sum,
     "remainder": draw_remainder,
     "operators": draw_operators,
+    "program": draw_program,
 }
 
 
@@ -193,6 +196,8 @@ def question_text(problem: WorldProblem, language: str, variant: int) -> str:
                 f"在{a}、{b}、{c}之间填+、-或*，使结果等于{t}。",
                 f"用+、-或*依次连接{a}、{b}、{c}，得到{t}。",
             )[variant % 2]
+        case ProgramProblem(), _:
+            return program_question(problem, language, variant)
     raise AssertionError(problem)
 
 
@@ -247,6 +252,8 @@ def _judged_by(problem: WorldProblem) -> tuple[str, dict[str, object]]:
     """The name of the rule that judges answers to a problem, and what it needs beside the reference."""
     if isinstance(problem, OperatorsProblem):
         return "operators", {"numbers": list(problem.numbers), "target": problem.target}
+    if isinstance(problem, ProgramProblem):
+        return "code", problem.task
     return "numeric", {}
 
 
