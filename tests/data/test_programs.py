@@ -34,7 +34,8 @@ def test_hidden_inputs_are_not_shown():
         problem = draw_program(rng)
         shown = {x for x, _ in problem.shown}
         hidden = [call["args"][0] for call in problem.task["calls"]]
-        assert len(hidden) >= 5 and not shown & set(hidden)
+        assert len(hidden) >= 5
+        assert not shown & set(hidden)
         assert all(0 <= value <= 99 for _, value in problem.shown)
 
 
@@ -76,7 +77,8 @@ def test_a_failed_check_is_followed_by_another_try():
     thinking, answer = solution(problem, "careful", "en", rng, TEXTBOOK)
     assert "8-5=3, try 3*x, 5-3=2." in thinking
     assert "3*5=15, 15+2=17, 17-29=-12, no." in thinking
-    assert thinking.endswith("5*5=25, 25+4=29, 29-29=0, yes.") and answer == problem.answer
+    assert thinking.endswith("5*5=25, 25+4=29, 29-29=0, yes.")
+    assert answer == problem.answer
 
 
 def test_splits_and_wordings():
