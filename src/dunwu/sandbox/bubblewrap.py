@@ -20,7 +20,7 @@ from dunwu.sandbox.jail import Blueprint, Jail
 from dunwu.sandbox.keeper_executor import KeeperExecutor
 from dunwu.sandbox.memory import judge_memory
 from dunwu.sandbox.records import Execution, Limits
-from dunwu.sandbox.requests import SYSTEM_PATH, base_environment, read_answer
+from dunwu.sandbox.requests import read_answer
 
 _RUNS_OF_A_JAIL = 10_000
 _KEEPER_PROCESSES = 3  # keeper, supervisor, reaper
@@ -42,12 +42,7 @@ class BubblewrapExecutor(KeeperExecutor):
         layers: Mapping[str, str],
     ) -> None:
         bound = any("memory" in hierarchy.controllers for hierarchy in hierarchies)
-        interpreter = blueprint.interpreter
-        prefix = interpreter.prefix
-        env = base_environment(f"{prefix}/bin:{SYSTEM_PATH}" if prefix else SYSTEM_PATH)
-        if blueprint.python_path:
-            env["PYTHONPATH"] = ":".join(blueprint.python_path)
-        super().__init__(max_parallel, interpreter.program, env, memory_is_bound=bound)
+        super().__init__(max_parallel, blueprint.interpreter.program, blueprint.env, memory_is_bound=bound)
         self._blueprint = blueprint
         self._layers = dict(layers)
         self._lock = threading.Lock()

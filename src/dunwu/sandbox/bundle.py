@@ -23,7 +23,9 @@ def _load():
         module = sys.modules[full] = types.ModuleType(full)
         setattr(sys.modules["dunwu.sandbox.inside"], name, module)
         exec(code, module.__dict__)
-    return sys.modules["dunwu.sandbox.inside.keeper"], sys.modules["dunwu.sandbox.inside.supervisor"]
+    loaded = [sys.modules.pop(name) for name in list(sys.modules) if name.startswith("dunwu")]
+    sys.modules["__main__"]._loaded = loaded
+    return loaded[-1], loaded[-2]
 
 _keeper, _supervisor = _load()
 try:

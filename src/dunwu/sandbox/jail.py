@@ -19,6 +19,7 @@ from dunwu.sandbox.cgroups import Group
 from dunwu.sandbox.inside.messages import encode_message, read_message
 from dunwu.sandbox.inside.request import Request
 from dunwu.sandbox.jail_root import Interpreter, as_user, is_open_to_all, root_arguments, staged
+from dunwu.sandbox.requests import SYSTEM_PATH, base_environment
 
 _START_SECONDS = 60.0
 _GRACE_SECONDS = 30.0
@@ -30,18 +31,27 @@ _UNSHARED = tuple(f"--unshare-{name}" for name in ("user", "ipc", "pid", "net", 
 _CREDENTIALS = struct.Struct("3i")
 
 
+def jail_environment(interpreter: Interpreter, python_path: tuple[str, ...]) -> dict[str, str]:
+    """Return what the environment of programs in a jail holds."""
+    prefix = interpreter.prefix
+    env = base_environment(f"{prefix}/bin:{SYSTEM_PATH}" if prefix else SYSTEM_PATH)
+    return {**env, "PYTHONPATH": ":".join(python_path)} if python_path else env
+
+
 @dataclass(frozen=True)
 class Blueprint:
     """How to build a jail.
 
-    `outer_filter` holds from bubblewrap on, `inner_filter` from just before the program; empty: none. `nested`: the keeper makes
-    namespaces for each run and serves many; else the jail is for one run, with private folders of `disk_bytes`.
+    `env` is what most programs' environment holds. `outer_filter` holds from bubblewrap on, `inner_filter` from just before
+    the program; empty: none. `nested`: the keeper makes namespaces for each run and serves many; else the jail is for one run,
+    with private folders of `disk_bytes`.
     """
 
     bwrap: str
     interpreter: Interpreter
     paths: tuple[str, ...]
     python_path: tuple[str, ...]
+    env: dict[str, str]
     outer_filter: bytes
     inner_filter: bytes
     nested: bool
@@ -126,6 +136,7 @@ class Jail:
             settings = {
                 "mode": "nested" if nested else "given",
                 "python_path": self.blueprint.python_path,
+                "env": self.blueprint.env,
                 "work": "/work",
                 "count_processes": True,
             }

@@ -14,7 +14,7 @@ from dunwu.sandbox.cgroups import Hierarchy, find_hierarchies, remove_stale_grou
 from dunwu.sandbox.docker import DockerExecutor, check_engine
 from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.filters import compile_filter
-from dunwu.sandbox.jail import Blueprint
+from dunwu.sandbox.jail import Blueprint, jail_environment
 from dunwu.sandbox.jail_root import find_interpreter
 from dunwu.sandbox.piston import HttpExecutor
 from dunwu.sandbox.unsafe import UnsafeExecutor
@@ -65,13 +65,15 @@ def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
     filters = _compile_filters(config)
     hierarchies = find_hierarchies()
     remove_stale_groups(hierarchies)
+    interpreter = find_interpreter(config)
     faults = []
     for nested in (True, False):
         blueprint = Blueprint(
             bwrap=bwrap,
-            interpreter=find_interpreter(config),
+            interpreter=interpreter,
             paths=config.read_only_paths,
             python_path=config.python_path,
+            env=jail_environment(interpreter, config.python_path),
             outer_filter=filters[nested],
             inner_filter=filters[False],
             nested=nested,

@@ -6,6 +6,7 @@ after the other; a `GivenEnclosure` is a place that whoever started the keeper h
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -23,20 +24,24 @@ _MOST_FILES = 16384
 
 @dataclass(frozen=True)
 class NestedEnclosure:
-    """Namespaces of its own, made by the supervisor, who stays outside the one of the processes."""
+    """Namespaces of its own, of which the supervisor is the first process: no signal from inside reaches it."""
 
     install_filter: Callable[[], None] | None
+    user: int
+    group: int
     work = "/work"
-    own_processes = 2  # the supervisor and the reaper are in the program's user namespace
+    own_processes = 1  # the supervisor is in the program's user namespace
+
+    def fork(self) -> int:
+        """Fork the supervisor into new namespaces."""
+        return syscalls.fork_into_namespaces(syscalls.ALL_NAMESPACES)
 
     def enter(self, file_bytes: int) -> None:
-        """Move the supervisor into fresh namespaces, with an empty private disk of `file_bytes` bytes."""
-        user, group = os.getuid(), os.getgid()
-        syscalls.unshare(syscalls.ALL_NAMESPACES)
+        """Furnish the new namespaces: the user, an empty private disk of `file_bytes` bytes, a loopback device, /proc."""
         for name, text in (
             ("setgroups", "deny"),
-            ("uid_map", f"{user} {user} 1"),
-            ("gid_map", f"{group} {group} 1"),
+            ("uid_map", f"{self.user} {self.user} 1"),
+            ("gid_map", f"{self.group} {self.group} 1"),
         ):
             fd = os.open(f"/proc/self/{name}", os.O_WRONLY)
             os.write(fd, text.encode())
@@ -48,31 +53,33 @@ class NestedEnclosure:
             os.mkdir(f"/mnt/{name}", 0o755)
             syscalls.mount(f"/mnt/{name}", target, None, syscalls.MS_BIND)
         # /mnt stays: it shows the program nothing but these folders, and the kernel takes its time to unmount
-        syscalls.raise_loopback()
-        socket.sethostname("sandbox")
-
-    def confine(self) -> None:
-        """Take from the first process of the new process namespace, and so from all after it, what it could misuse."""
         hidden = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
         try:
             syscalls.mount("proc", "/proc", "proc", hidden, "subset=pid")
         except OSError:  # some kernels and containers forbid it; then the program has an empty /proc
-            syscalls.mount("none", "/proc", "tmpfs", hidden, "size=0,mode=555")
-        syscalls.set_dumpable(False)
+            syscalls.mount("none", "/proc", "tmpfs", hidden, "size=4k,mode=555")
+        syscalls.raise_loopback()
+        socket.sethostname("sandbox")
+
+    def confine(self) -> None:
+        """Take from the supervisor, and so from the program, what could be misused."""
         syscalls.drop_capabilities()
         syscalls.forbid_new_privileges()
+        syscalls.set_dumpable(False)
 
     def filter_calls(self) -> None:
         """From here on, only system calls that programs need."""
         if self.install_filter is not None:
             self.install_filter()
 
+    def kill_all(self, proc_fd: int) -> None:
+        """End every process of the run and wait until all are gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        _reap_all()
+
     def leave(self) -> None:
         """The namespaces vanish with their last process, and the disk with them."""
-
-    def kill(self, reaper: int, proc_fd: int) -> None:
-        """End every process of the run: the reaper is the first of its process namespace, so that all die with it."""
-        os.kill(reaper, signal.SIGKILL)
 
 
 @dataclass
@@ -90,50 +97,49 @@ class GivenEnclosure:
     @property
     def own_processes(self) -> int:
         """Processes of the keeper that the kernel counts with the program's; -1: it counts others too, do not bound."""
-        return 2 if self.count_processes else -1
+        return 1 if self.count_processes else -1
 
     def enter(self, file_bytes: int) -> None:
-        """Nothing is left to do but to take in what the program leaves behind."""
+        """Take in what the program leaves behind; make its folder, if there is none."""
         syscalls.adopt_orphans()
         if not self.work:
             self.work, self.temporary = tempfile.mkdtemp(prefix="dunwu-unsafe-"), True
+
+    def confine(self) -> None:
+        """Nothing is left to take away but a look into the keeper."""
+        syscalls.forbid_new_privileges()
+        syscalls.set_dumpable(False)
+
+    def filter_calls(self) -> None:
+        """Whoever made the place filters."""
+
+    def kill_all(self, proc_fd: int) -> None:
+        """End every descendant, also those that left their session or lost their parent."""
+        if os.getpid() == 1:  # then everyone else here belongs to the program
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)
+            _reap_all()
+            return
+        while True:
+            for pid in read_descendants(proc_fd, os.getpid()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            try:
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            except ChildProcessError:
+                return
+            time.sleep(0.001)
 
     def leave(self) -> None:
         """Remove the folder, if it was made for the run."""
         if self.temporary:
             shutil.rmtree(self.work, ignore_errors=True)
 
-    def confine(self) -> None:
-        """Nothing is left to take away but a look into the keeper."""
-        syscalls.set_dumpable(False)
-        syscalls.forbid_new_privileges()
 
-    def filter_calls(self) -> None:
-        """Whoever made the place filters."""
-
-    def kill(self, reaper: int, proc_fd: int) -> None:
-        """End every descendant, also those that left their session or lost their parent."""
-        for _ in range(1000):
-            if os.getpid() == 1:  # then everyone else here belongs to the program
-                _signal(-1)
-            for pid in (reaper, *read_descendants(proc_fd, os.getpid())):
-                _signal(pid)
-            _reap()
-            if not read_descendants(proc_fd, os.getpid()):
-                return
-            time.sleep(0.001)
-
-
-def _signal(pid: int) -> None:
+def _reap_all() -> None:
     try:
-        os.kill(pid, signal.SIGKILL)
-    except OSError:
-        return
-
-
-def _reap() -> None:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            continue
+        while True:
+            os.wait()
     except ChildProcessError:
         return

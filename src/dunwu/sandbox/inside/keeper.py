@@ -31,13 +31,14 @@ def main(read_fd: int, write_fd: int) -> None:
     write_all(write_fd, encode_message({"python": sys.version.split()[0]}))
     settings, blobs = read_message(partial(os.read, read_fd))
     if settings["mode"] == "nested":
-        program.prepare_interpreter(settings["python_path"])
+        program.prepare_interpreter(settings["python_path"], settings["env"])
         write_all(write_fd, encode_message({"ready": True}))
-        serve(read_fd, NestedEnclosure(seccomp_installer(blobs[0]) if blobs else None))
+        install = seccomp_installer(blobs[0]) if blobs else None
+        serve(read_fd, NestedEnclosure(install, os.getuid(), os.getgid()))
         return
     request = read_request(read_fd)
     if not request.argv:
-        program.prepare_interpreter(settings["python_path"])
+        program.prepare_interpreter(settings["python_path"], request.env)
     answer(request, GivenEnclosure(settings["work"], settings["count_processes"]), read_fd, write_fd)
 
 
@@ -49,7 +50,7 @@ def serve(control_fd: int, enclosure: NestedEnclosure) -> None:
         run_fd = _receive_descriptor(control)
         if run_fd is None:
             return
-        child = os.fork()
+        child = enclosure.fork()
         if child == 0:
             control.close()
             answer(read_request(run_fd), enclosure, run_fd, run_fd)

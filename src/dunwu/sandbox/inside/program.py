@@ -98,7 +98,7 @@ def execute(request: Request, started_fd: int) -> NoReturn:
     os._exit(127)
 
 
-def prepare_interpreter(python_path: list[str]) -> None:
+def prepare_interpreter(python_path: list[str], env: dict[str, str]) -> None:
     """Make this interpreter what a program finds that was started with `python main.py`, and import what most import."""
     import site
 
@@ -106,10 +106,35 @@ def prepare_interpreter(python_path: list[str]) -> None:
     site.setcopyright()
     site.sethelper()
     sys.path[:] = [*(path for path in sys.path if path), *python_path]
+    sys.argv[:] = ["main.py"]
+    os.environ.clear()
+    os.environ.update(env)
     for name in _COMMON_MODULES:
         __import__(name)
+    _prepare_streams()
     gc.collect()
     gc.freeze()
+
+
+def _prepare_streams() -> None:
+    """Make sys.stdin, stdout and stderr those of a program whose output goes to pipes; what they lead to comes later."""
+    kept = [os.dup(fd) for fd in (1, 2)]
+    pipe = os.pipe()
+    for fd, mode in ((0, "r"), (1, "w"), (2, "w")):
+        if fd > 0:
+            os.dup2(pipe[1], fd)
+        name = ("stdin", "stdout", "stderr")[fd]
+        errors = "backslashreplace" if fd == 2 else "surrogateescape"
+        stream = open(  # noqa: SIM115
+            fd, mode, encoding="utf-8", errors=errors, closefd=False, buffering=1 if fd == 2 else -1
+        )
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    for fd, copy in zip((1, 2), kept):  # noqa: B905 (strict= needs Python 3.10)
+        os.dup2(copy, fd)
+        os.close(copy)
+    for fd in pipe:
+        os.close(fd)
 
 
 def run_python(request: Request, work: str, started_fd: int) -> NoReturn:
@@ -134,27 +159,17 @@ def run_python(request: Request, work: str, started_fd: int) -> NoReturn:
 
 
 def _dress_up(request: Request, main: types.ModuleType, path: str) -> bytes:
-    """Set what a program sees of its interpreter: its name, arguments, environment, streams and modules."""
-    for name in [name for name in sys.modules if name.partition(".")[0] == "dunwu"]:
-        del sys.modules[name]
+    """Set what a program sees of its interpreter and what differs from run to run."""
     for file in request.files:  # goes before a module of the same name that is there already
         name = file.partition("/")[0].removesuffix(".py")
         if name in sys.modules and name not in sys.builtin_module_names:
             del sys.modules[name]
     main.__dict__.update(__file__=path, __builtins__=__builtins__)
     sys.modules["__main__"] = main
-    sys.argv[:] = ["main.py"]
     sys.path.insert(0, os.path.dirname(path))
-    os.environ.clear()
-    os.environ.update(request.env)
-    for fd, mode in ((0, "r"), (1, "w"), (2, "w")):
-        name = ("stdin", "stdout", "stderr")[fd]
-        errors = "backslashreplace" if fd == 2 else "surrogateescape"
-        stream = open(  # noqa: SIM115
-            fd, mode, encoding="utf-8", errors=errors, closefd=False, buffering=1 if fd == 2 else -1
-        )
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+    if request.env != os.environ:
+        os.environ.clear()
+        os.environ.update(request.env)
     return request.files["main.py"]
 
 

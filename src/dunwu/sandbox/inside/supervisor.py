@@ -1,8 +1,7 @@
 """Runs one program in an enclosure, stops it at its limits, and tells how it ended.
 
-    supervisor   in no namespace that the program can name; it has what was asked for, and gives the answer
-      reaper     the first process of the run; when it dies, the kernel ends all others
-        program  what a policy wrote
+The supervisor is the first process of the program's process namespace where it can be: the kernel keeps every signal from inside
+away from it, and ends all others when it ends. It gives up its capabilities before the program starts, and cannot be looked into.
 
 Runs inside the sandbox; the standard library only.
 """
@@ -14,9 +13,8 @@ import resource
 import select
 import signal
 import stat
-import struct
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from dunwu.sandbox.inside import program, syscalls
 from dunwu.sandbox.inside.enclosure import GivenEnclosure, NestedEnclosure
@@ -25,7 +23,7 @@ from dunwu.sandbox.inside.request import Request
 
 _TICK_SECONDS = 0.05
 _START_SECONDS = 60.0
-_STATUS = struct.Struct("<id")
+_START_FD = 3
 _EXECUTABLE = (b"#!", b"\x7fELF")
 
 
@@ -47,9 +45,11 @@ class Supervisor:
         self.request = request
         self.enclosure = enclosure
         self.proc_fd = proc_fd
+        self.pid_there = int(os.readlink("self", dir_fd=proc_fd))  # /proc may count from outside our namespace
         self.hangup_fd = hangup_fd
         self.stopped = ""  # the limit at which the program was stopped
         self.refusal = ""  # why it never started
+        self.child = 0
         self.status: int | None = None
         self.started = self.ended = 0.0
         self.cpu_seconds = 0.0
@@ -71,58 +71,27 @@ class Supervisor:
         except OSError as error:
             return {"outcome": "refused", "detail": f"its files cannot be laid out: {error}"}, [b"", b""]
         self.baseline_bytes = _own_resident_bytes()
-        out, err, start, status = (os.pipe() for _ in range(4))
-        reaper = os.fork()
-        if reaper == 0:
-            self._reap_program(out[1], err[1], start[1], status[1])
-        for pair in (out, err, start, status):
+        self.enclosure.confine()
+        out, err, start = (os.pipe() for _ in range(3))
+        self.child = os.fork()
+        if self.child == 0:
+            self._become_program(out[1], err[1], start[1])
+        for pair in (out, err, start):
             os.close(pair[1])
         self.output = {out[0]: bytearray(), err[0]: bytearray()}
-        self._watch(start[0], status[0])
-        self.enclosure.kill(reaper, self.proc_fd)
-        _wait_for_all()
-        if self.ended and not self.started and not self.stopped:  # it ended before its start was looked at
+        self._watch(start[0], os.pidfd_open(self.child))
+        self.enclosure.kill_all(self.proc_fd)
+        if not self.started:  # it ended, or was stopped, before its start was looked at
             self._read_start(start[0])
         self._drain()
         return self._answer(*self.output.values())
 
-    def _reap_program(self, out: int, err: int, start: int, status: int) -> None:
-        """The first process of the run: start the program, wait for it and for orphans, tell how it ended."""
-        try:
-            os.setsid()
-            self.enclosure.confine()
-            child = os.fork()
-            if child == 0:
-                self._become_program(out, err, start)
-            for fd in (out, err, start):
-                os.close(fd)
-            while True:
-                pid, code = os.wait()
-                if pid == child:
-                    break
-            os.write(status, _STATUS.pack(code, time.monotonic()))
-        except BecomeProgram:
-            raise
-        except OSError as error:
-            os.write(start, f"it cannot be started: {error}".encode())
-        os._exit(0)
-
-    def _become_program(self, out: int, err: int, start: int) -> None:
+    def _become_program(self, out: int, err: int, start: int) -> NoReturn:
         try:
             os.setsid()
             _be_first_to_go()
             os.chdir(self.enclosure.work)
-            stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
-            with os.fdopen(stdin, "wb", closefd=False) as file:
-                file.write(self.request.stdin)
-            os.lseek(stdin, 0, os.SEEK_SET)
-            spare = 64  # above all that is about to be overwritten
-            for fd, target in ((stdin, spare), (out, spare + 1), (err, spare + 2), (start, spare + 3)):
-                os.dup2(fd, target, inheritable=False)
-            for target in range(3):
-                os.dup2(spare + target, target)
-            os.dup2(spare + 3, 3, inheritable=False)
-            os.closerange(4, 1 << 20)
+            self._connect_streams(out, err, start)
             syscalls.set_dumpable(True)
             program.set_limits(self.request, self.enclosure.own_processes)
             self.enclosure.filter_calls()
@@ -130,17 +99,31 @@ class Supervisor:
             os.write(start, f"it cannot be started: {error}".encode())
             os._exit(127)
         if self.request.argv:
-            program.execute(self.request, 3)
-        raise BecomeProgram(self.request, self.enclosure.work, 3)
+            program.execute(self.request, _START_FD)
+        raise BecomeProgram(self.request, self.enclosure.work, _START_FD)
 
-    def _watch(self, start: int, status: int) -> None:
+    def _connect_streams(self, out: int, err: int, start: int) -> None:
+        """Make stdin, stdout, stderr and the start pipe this process's only open files."""
+        stdin = os.memfd_create("stdin", os.MFD_CLOEXEC)
+        view = memoryview(self.request.stdin)
+        while view:
+            view = view[os.write(stdin, view) :]
+        os.lseek(stdin, 0, os.SEEK_SET)
+        spare = 64  # above all that is about to be overwritten
+        for number, fd in enumerate((stdin, out, err, start)):
+            os.dup2(fd, spare + number, inheritable=False)
+        for number in range(_START_FD + 1):
+            os.dup2(spare + number, number, inheritable=number < _START_FD)
+        os.closerange(_START_FD + 1, 1 << 20)
+
+    def _watch(self, start: int, child: int) -> None:
         """Collect output and watch the limits until the program has ended or has to be stopped."""
         poller = select.poll()
-        for fd in (*self.output, start, status, self.hangup_fd):
+        for fd in (*self.output, start, child, self.hangup_fd):
             poller.register(fd, select.POLLIN)
         deadline = time.monotonic() + _START_SECONDS
         tick = time.monotonic() + _TICK_SECONDS
-        while not (self.ended or self.stopped):
+        while self.status is None and not self.stopped:
             pause = max(0.0, min(deadline, tick) - time.monotonic())
             for fd, _ in poller.poll(pause * 1000 + 1):
                 if fd in self.output:
@@ -150,31 +133,35 @@ class Supervisor:
                     self._read_start(start)
                     poller.unregister(start)
                     deadline = self.started + self.request.wall_seconds
-                elif fd == status:
-                    self._read_status(status)
+                elif fd == child:
+                    self._reap()
                 else:
                     self.stopped = "cancelled"
             now = time.monotonic()
-            if not self.ended and now >= deadline:
+            if self.status is None and now >= deadline:
                 self.stopped = self.stopped or "time"
-            if not self.ended and now >= tick:
+            if self.status is None and now >= tick:
+                self._reap()
                 self._check_usage()
                 tick = time.monotonic() + _TICK_SECONDS
-        if self.stopped:
-            self._check_usage()  # what the kernel ends itself, it does not add to our children's usage
-            self.ended = time.monotonic()
+        self.ended = time.monotonic()
+
+    def _reap(self) -> None:
+        """Take in processes that have ended: the program, and what it left behind."""
+        try:
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if pid == self.child:
+                    self.status = status
+                elif pid == 0:
+                    return
+        except ChildProcessError:
+            return
 
     def _read_start(self, fd: int) -> None:
         """The pipe closes when the program starts; a text in it says why it could not."""
         self.started = time.monotonic()
         self.refusal = os.read(fd, 4096).decode(errors="replace")
-
-    def _read_status(self, fd: int) -> None:
-        data = os.read(fd, _STATUS.size)
-        if len(data) == _STATUS.size:
-            self.status, self.ended = _STATUS.unpack(data)
-        else:  # the reaper is gone without a word
-            self.ended = time.monotonic()
 
     def _collect(self, fd: int) -> bool:
         """Read what there is on a stream; False at its end."""
@@ -187,7 +174,7 @@ class Supervisor:
         return bool(data)
 
     def _check_usage(self) -> None:
-        usage = read_descendants(self.proc_fd, os.getpid()).values()
+        usage = read_descendants(self.proc_fd, self.pid_there).values()
         resident = sum(max(0, rss - self.baseline_bytes) for _, rss in usage)
         self.peak_bytes = max(self.peak_bytes, resident)
         self.cpu_seconds = sum(cpu for cpu, _ in usage)
@@ -245,8 +232,7 @@ class Supervisor:
             return "output", None, None, f"wrote more than {request.output_bytes} bytes to a stream"
         if self.stopped or 0 < request.resident_bytes < self.peak_bytes:
             return self.stopped or "memory", None, None, f"stopped: {self.stopped or 'memory'}"
-        if self.status is None:
-            return "signalled", None, int(signal.SIGKILL), "killed from outside"
+        assert self.status is not None, "it has neither ended nor been stopped"
         if os.WIFSIGNALED(self.status):
             number = os.WTERMSIG(self.status)
             return "signalled", None, number, signal.strsignal(number) or f"signal {number}"
@@ -296,11 +282,3 @@ def _be_first_to_go() -> None:
         os.write(fd, b"1000")
     finally:
         os.close(fd)
-
-
-def _wait_for_all() -> None:
-    try:
-        while True:
-            os.wait()
-    except ChildProcessError:
-        return

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
+import platform
+import signal
 import socket
 import struct
 from collections.abc import Callable
@@ -27,7 +30,10 @@ _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
 
+_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+
 _libc = ctypes.CDLL(None, use_errno=True)
+_holding_the_lock = ctypes.PyDLL(None, use_errno=True)
 
 
 def _check(result: int, what: str) -> None:
@@ -42,9 +48,26 @@ def _prctl(option: int, a: int = 0, b: int | ctypes.c_void_p = 0) -> int:
     return result
 
 
-def unshare(flags: int) -> None:
-    """Leave the namespaces named by `flags` for new ones."""
-    _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+def fork_into_namespaces(flags: int) -> int:
+    """Fork, as os.fork does, a child that is born in new namespaces, and so is the first process of a new process namespace.
+
+    Raises:
+        OSError: the kernel refuses, or this processor's system calls are not known here.
+    """
+    number = _CLONE.get(platform.machine())
+    if number is None:
+        raise OSError(errno.ENOSYS, f"no clone() known for {platform.machine()}")
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    pid: int = _holding_the_lock.syscall(
+        ctypes.c_long(number), ctypes.c_ulong(flags | signal.SIGCHLD), *(ctypes.c_long(0) for _ in range(4))
+    )
+    if pid == 0:
+        python.PyOS_AfterFork_Child()
+        return 0
+    python.PyOS_AfterFork_Parent()
+    _check(min(pid, 0), "clone")
+    return pid
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
