@@ -12,7 +12,7 @@ pytest.importorskip("reasoning_gym")
 import reasoning_gym
 from reasoning_gym.factory import DATASETS
 
-from dunwu.data.gym_entries import encode_entry
+from dunwu.data.gym_entries import decode_entry, encode_entry
 from dunwu.rewards import gym_scorer
 from dunwu.rewards.gym_scorer import evaluates_answers, is_formula, score
 
@@ -103,6 +103,18 @@ def test_full_score_is_right_and_part_of_it_is_wrong() -> None:
     right, detail = score("chain_sum", {"min_terms": 3}, entry, f"{answer} or so")
     assert right is False
     assert 0 < float(detail.removeprefix("score ")) < 1
+
+
+def test_numbers_that_were_not_given_make_no_24() -> None:
+    entry, answer = made("puzzle24")
+    assert reasoning_gym.create_dataset("puzzle24").score_answer("1*2*3*4", decode_entry(entry)) == 1.0
+    assert score("puzzle24", {}, entry, answer) == (True, "score 1")
+    right, detail = score("puzzle24", {}, entry, "1*2*3*4")
+    assert right is False
+    assert "it uses 1, 2, 3, 4; given are" in detail
+    entry, answer = made("countdown")
+    assert score("countdown", {}, entry, answer) == (True, "score 1")
+    assert score("countdown", {}, entry, f"Abs({answer})")[0] is False
 
 
 def test_code_is_not_handed_to_a_scorer_that_would_run_it(tmp_path: Path) -> None:

@@ -41,6 +41,22 @@ def test_own_scorer_judges(grader: Grader, problems: Callable[[str], list[Proble
         assert reward.answer == "1"
 
 
+@pytest.mark.parametrize(
+    "dataset", ["zebra_puzzles", "cryptarithm", "countdown", "puzzle24", "knights_knaves"]
+)
+def test_logic_is_judged_by_the_own_scorers(
+    grader: Grader, problems: Callable[[str], list[Problem]], dataset: str
+) -> None:
+    tasks = problems(dataset)[:3]
+    assert grader.check_gradable(tasks) == []
+    for task in tasks:
+        others = [other.reference for other in problems(dataset) if other.reference != task.reference]
+        assert others
+        assert grader.grade(task, f"<think>t</think><answer>{task.reference}</answer>").correct is True
+        for answer in (others[0], f"{task.reference} or {others[0]}", "", "42", "nonsense"):
+            assert grader.grade(task, f"<think>t</think><answer>{answer}</answer>").correct is False, answer
+
+
 def test_verdict_belongs_to_a_problem_and_an_answer(
     grader: Grader, problems: Callable[[str], list[Problem]]
 ) -> None:

@@ -7,6 +7,7 @@ its work is bounded by the length of the text. Called by `accuracy`.
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -50,13 +51,22 @@ def countdown_fault(problem: Problem) -> str | None:
 
 
 def judge_countdown(answer: str, problem: Problem) -> tuple[bool, str]:
-    """Return whether an answer makes the target from the problem's numbers, and what is wrong if not.
+    """Return whether an answer makes a problem's target, and what is wrong if not; metadata "use_all" false lets
+    numbers be left out."""
+    metadata = problem.metadata
+    return makes_target(
+        answer, metadata["numbers"], metadata["target"], use_all=metadata.get("use_all", True)
+    )
 
-    Every number is used exactly once; with metadata "use_all" false, at most once. What stands behind an
-    equals sign must have the target's value. Of a longer text what follows "answer" counts, else the last
-    line.
+
+def makes_target(
+    answer: str, numbers: Sequence[int], target: int, *, use_all: bool = True
+) -> tuple[bool, str]:
+    """Return whether an answer is an expression over the numbers that makes the target, and what is wrong if not.
+
+    Every number is used exactly once, or at most once. What stands behind an equals sign must have the
+    target's value. Of a longer text what follows "answer" counts, else the last line.
     """
-    numbers, target = list(problem.metadata["numbers"]), problem.metadata["target"]
     text = _statement(answer)
     if len(text) > _CHARS_PER_NUMBER * (len(numbers) + 1):
         return False, "the answer is too long to be an expression of these numbers"
@@ -67,7 +77,7 @@ def judge_countdown(answer: str, problem: Problem) -> tuple[bool, str]:
     if any(_evaluate(other)[0] != target for other in others):
         return False, f"what stands behind the equals sign is not {target}"
     wanted, found = Counter(numbers), Counter(used)
-    if found - wanted or (wanted - found and problem.metadata.get("use_all", True)):
+    if found - wanted or (wanted - found and use_all):
         return False, f"it uses {', '.join(map(str, used))}; given are {', '.join(map(str, numbers))}"
     return value == target, "" if value == target else f"it makes {value}, not {target}"
 

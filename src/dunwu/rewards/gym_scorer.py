@@ -14,6 +14,7 @@ from typing import Any
 import reasoning_gym
 
 from dunwu.data.gym_entries import decode_entry
+from dunwu.rewards.countdown import makes_target
 
 _EVALUATES = re.compile(r"(?<![\w])(?:eval|exec|parse_expr|sympify)\(")
 _FUNCTIONS = frozenset(
@@ -30,6 +31,8 @@ _NODES = (
 _FORMULA = re.compile(r"[\w\s+\-*/^%()\[\],.=!<>{}]*", re.ASCII)
 _CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
 _FULL_SCORE = 1 - 1e-9
+_TARGETS = {"countdown": None, "puzzle24": 24}
+"""Data sets whose full score is checked again, and the target where the entry does not state it."""
 
 
 @lru_cache(maxsize=16)
@@ -72,7 +75,8 @@ def score(dataset: str, params: dict[str, Any], entry: Any, answer: str) -> tupl
         entry: the entry as `encode_entry` wrote it.
         answer: the policy's answer.
     Departures: the scorers' partial scores count as wrong, as the paper's accuracy reward is 0 or 1; many of
-        them pay for an answer that merely contains the right one.
+        them pay for an answer that merely contains the right one. For countdown and puzzle24 an answer must also
+        use the given numbers once each: puzzle24's scorer gives 1*2*3*4 the full score whatever is given.
     """
     scorer, evaluates = _scorer(dataset, json.dumps(params, sort_keys=True))
     if evaluates and not is_formula(answer):
@@ -86,4 +90,8 @@ def score(dataset: str, params: dict[str, Any], entry: Any, answer: str) -> tupl
         # A scorer that can judge its own answer, and fails on this one, fails because of this one.
         scorer.score_answer(decoded["answer"] or "", decoded)
         return False, f"the scorer fails on this answer: {type(error).__name__}: {error}"
+    if value >= _FULL_SCORE and dataset in _TARGETS:
+        metadata = decoded["metadata"]
+        right, why = makes_target(answer, metadata["numbers"], _TARGETS[dataset] or metadata["target"])
+        return right, why or f"score {value:g}"
     return value >= _FULL_SCORE, f"score {value:g}"
