@@ -127,6 +127,8 @@ def test_a_template_from_a_file_replaces_the_models_own(chat_tokenizer: Any, tmp
     tokenizer = chat_tokenizer("qwen2.5-base")
     own = tokenizer.chat_template
     assert chat_template_of(SftChatTemplate(), tokenizer) == own
+    tokenizer.chat_template = {"tool_use": "{{ tools }}", "default": own}
+    assert chat_template_of(SftChatTemplate(), tokenizer) == own
     path = tmp_path / "mine.jinja"
     path.write_text("{{ messages[0].content }}", encoding="utf-8")
     assert chat_template_of(SftChatTemplate(file=str(path)), tokenizer) == "{{ messages[0].content }}"

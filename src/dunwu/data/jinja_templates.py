@@ -74,6 +74,8 @@ def chat_template_of(template: SftTemplate, tokenizer: Any) -> str:
     match template:
         case SftChatTemplate(file=None):
             own = getattr(tokenizer, "chat_template", None)
+            if isinstance(own, dict):  # several by name: the one that is used unless another is asked for
+                own = own.get("default")
             if not isinstance(own, str) or not own:
                 raise ConfigError(
                     "template.kind is chat, but the model's tokenizer has no chat template; give template.file, or use kind "
