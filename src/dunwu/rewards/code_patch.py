@@ -21,7 +21,9 @@ PROTECTED = (
 pattern without a slash holds in every folder; "tests/*" holds below every folder of that name."""
 
 _PATCH_FILE = "answer.patch"
-_TARGETS = re.compile(r"^(?:\+\+\+|rename to|copy to) ?([^\t\n]+)", re.MULTILINE)
+_HUNK = re.compile(r"^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@(.*)$")
+_TARGET = re.compile(r"^\+\+\+ ([^\t\n]+)", re.MULTILINE)
+_MOVED = re.compile(r"^(?:rename|copy) to ([^\t\n]+)", re.MULTILINE)
 _GIT_ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
 
 
@@ -68,16 +70,24 @@ def apply_answer(
 def _apply_patch(
     patch: str, repository: Repository, executor: Executor, limits: Limits
 ) -> dict[str, str] | TestResult:
-    targets = [path.strip().strip('"') for path in _TARGETS.findall(patch)]
+    targets = [path.strip() for path in _TARGET.findall(patch)]
     prefixed = all(path.startswith(("b/", "/dev/null")) for path in targets)
     paths = {path.partition("/")[2] if prefixed else path for path in targets if path != "/dev/null"}
+    paths |= {path.strip() for path in _MOVED.findall(patch)}
     outside = sorted(path for path in paths if not is_inner_path(path))
     if outside:
         return TestResult("CE", f"the patch names {outside[0]!r}, which is not a path inside the repository")
     files = {path: text.encode() for path, text in repository.files.items()}
     command = Command(
-        ("git", "apply", "--recount", "--whitespace=nowarn", "-p1" if prefixed else "-p0", _PATCH_FILE),
-        files={**files, _PATCH_FILE: patch.encode()},
+        (
+            "git",
+            "apply",
+            "--unidiff-zero",
+            "--whitespace=nowarn",
+            "-p1" if prefixed else "-p0",
+            _PATCH_FILE,
+        ),
+        files={**files, _PATCH_FILE: recounted(patch).encode()},
         env=_GIT_ENVIRONMENT,
     )
     execution, outputs = executor.compile(command, limits, sorted({*files, *paths}))
@@ -92,6 +102,40 @@ def _apply_patch(
         return {path: content.decode() for path, content in outputs.items()}
     except UnicodeDecodeError:
         return TestResult("CE", "the patch makes a file that is not text")
+
+
+def recounted(patch: str) -> str:
+    """Return a unified diff whose hunks say how long they are, whatever they said, and whose empty context lines are
+    marked as context. Both are often wrong in diffs that a model wrote, and neither leaves a doubt about the change.
+    """
+    lines = patch.split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    out: list[str] = []
+    hunk: list[str] = []
+    header: re.Match[str] | None = None
+
+    def finish() -> None:
+        if header is not None:
+            old = sum(line[:1] in (" ", "-") for line in hunk)
+            new = sum(line[:1] in (" ", "+") for line in hunk)
+            out.append(f"@@ -{header[1]},{old} +{header[2]},{new} @@{header[3]}")
+            out.extend(hunk)
+
+    for index, line in enumerate(lines):
+        found = _HUNK.match(line)
+        new_file = line.startswith("--- ") and index + 1 < len(lines) and lines[index + 1].startswith("+++ ")
+        if found or new_file or line[:1] not in ("", " ", "+", "-", "\\"):
+            finish()
+            header, hunk = found, []
+            if not found:
+                out.append(line)
+        elif header is not None:
+            hunk.append(line or " ")
+        else:
+            out.append(line)
+    finish()
+    return "\n".join(out) + "\n"
 
 
 def _with_protected_files(changed: Mapping[str, str], repository: Repository) -> PatchedRepository:

@@ -116,6 +116,7 @@ def _run_pytest(ids: Sequence[str], tests: dict[str, Any]) -> dict[str, Outcome]
 
     names = {os.path.realpath(test["path"]): name for name, test in tests.items()}
     reports: dict[str, list[Any]] = {}
+    troubles: list[str] = []
 
     class MemoryModule(pytest.Module):
         def _getobj(self) -> types.ModuleType:
@@ -129,6 +130,13 @@ def _run_pytest(ids: Sequence[str], tests: dict[str, Any]) -> dict[str, Outcome]
 
         def pytest_pycollect_makemodule(self, module_path: Any, parent: Any) -> Any:
             return MemoryModule.from_parent(parent, path=module_path)
+
+        def pytest_collectreport(self, report: Any) -> None:
+            if report.failed:
+                troubles.append(report.longreprtext)
+
+        def pytest_internalerror(self, excrepr: Any) -> None:
+            troubles.append(str(excrepr))
 
         def pytest_runtest_logreport(self, report: Any) -> None:
             reports.setdefault(report.nodeid, []).append(report)
@@ -148,15 +156,16 @@ def _run_pytest(ids: Sequence[str], tests: dict[str, Any]) -> dict[str, Outcome]
         f"--rootdir={os.getcwd()}",
     ]
     pytest.main([*options, "--continue-on-collection-errors", *ids], plugins=[Plugin()])
-    return {name: _pytest_outcome(reports.get(name, [])) for name in ids}
+    missing = _last_lines(troubles[0].strip().split("\n")) if troubles else "it was not found"
+    return {name: _pytest_outcome(reports.get(name, []), missing) for name in ids}
 
 
-def _pytest_outcome(reports: Sequence[Any]) -> Outcome:
+def _pytest_outcome(reports: Sequence[Any], missing: str) -> Outcome:
     phases = {report.when: report for report in reports}
     for phase in ("setup", "call", "teardown"):
         report = phases.get(phase)
         if report is None:
-            return "RE", "it was not found, or did not run to its end"
+            return "RE", missing
         if report.outcome != "passed" or hasattr(report, "wasxfail"):
             lines = (report.longreprtext or report.outcome).strip().split("\n")
             return ("WA" if phase == "call" else "RE"), _last_lines(lines)
