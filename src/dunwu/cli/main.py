@@ -3,6 +3,7 @@ them."""
 
 import typer
 
+from dunwu.cli.data_check import data_app
 from dunwu.cli.doctor import doctor
 from dunwu.cli.evaluate import evaluate
 from dunwu.cli.generate import generate
@@ -25,6 +26,7 @@ app.command("plot")(plot)
 app.command("eval")(evaluate)
 app.command("generate")(generate)
 app.command("score")(score)
+app.add_typer(data_app, name="data")
 app.command("recipes")(recipes)
 app.command("doctor")(doctor)
 app.command("version")(version)

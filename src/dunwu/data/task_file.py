@@ -38,14 +38,23 @@ def load_file_problems(task: FileTask) -> tuple[list[Problem], list[Problem], in
 
 
 def _read(task: FileTask, source: str, split: str) -> tuple[list[Problem], int]:
+    rows = read_rows(source, columns_of(task), split=split, subset=task.subset)
+    return drop_duplicates(problem_of(task, row) for row in rows)
+
+
+def columns_of(task: FileTask) -> list[str]:
+    """Return the columns that a task's rows must have."""
     judged_by = task.task_column or task.answer_column
     named = [task.question_column, judged_by, task.language_column, task.kind_column, *task.columns]
-    columns = list(dict.fromkeys(column for column in named if column))
-    rows = read_rows(source, columns, split=split, subset=task.subset)
-    return drop_duplicates(_problem(task, row) for row in rows)
+    return list(dict.fromkeys(column for column in named if column))
 
 
-def _problem(task: FileTask, row: Row) -> Problem:
+def problem_of(task: FileTask, row: Row) -> Problem:
+    """Return the problem that a row holds.
+
+    Raises:
+        DataError: a value is empty, or of the wrong kind; the message begins with the row's place.
+    """
     question = _text(row, task.question_column)
     if not question.strip():
         raise DataError(f"{row.where}: column {task.question_column!r} is empty")
@@ -61,7 +70,11 @@ def _problem(task: FileTask, row: Row) -> Problem:
         )
     return Problem(
         id=question_hash(question),
-        kind=_text(row, task.kind_column) if task.kind_column else "file",
+        kind=_text(row, task.kind_column)
+        if task.kind_column
+        else judged.grader
+        if task.task_column
+        else "file",
         question=question,
         reference=judged.reference,
         grader=judged.grader,

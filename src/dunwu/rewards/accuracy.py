@@ -21,7 +21,7 @@ from dunwu.rewards.numeric import judge_numeric
 from dunwu.rewards.reasoning_gym import GymGrader
 from dunwu.rewards.worker_pool import JobLostError, WorkerPool
 
-_GRADERS = (
+GRADERS = (
     *("math", "numeric", "exact", "text", "choice", "countdown", "instructions", "operators"),
     "reasoning_gym",
 )
@@ -93,7 +93,7 @@ class ProblemGraders:
 
     def _wrong(self, problem: Problem, why: str) -> RewardPart:
         """Return 0 for an answer that need not be looked at, if another could have been right."""
-        checked_below = problem.grader in ("math", "numeric") or problem.grader not in _GRADERS
+        checked_below = problem.grader in ("math", "numeric") or problem.grader not in GRADERS
         fault = self.reference_fault(problem) if checked_below else None
         return verdict(False, why) if fault is None else RewardPart(None, "not_gradable", fault)
 
@@ -137,4 +137,4 @@ def _no_answer(answer_from: Sequence[AnswerSource]) -> str:
 
 
 def _unknown(problem: Problem) -> str:
-    return f"no grader is called {problem.grader!r}; there are {', '.join(_GRADERS)}"
+    return f"no grader is called {problem.grader!r}; there are {', '.join(GRADERS)}"

@@ -170,7 +170,7 @@ class Grader:
             return []
         late = "it could not be checked in time"
         futures = [
-            self._service.submit(partial(graders.reference_fault, problem), lambda: late)
+            self._service.submit(partial(_reference_fault, graders, problem), lambda: late)
             for problem in problems
         ]
         faults = [future.result() for future in futures]
@@ -269,6 +269,13 @@ class Grader:
             if answer is not None:
                 return answer
         return None
+
+
+def _reference_fault(graders: ProblemGraders, problem: Problem) -> str | None:
+    try:
+        return graders.reference_fault(problem)
+    except Exception as error:  # a problem whose data its grader cannot even look at is told like the others
+        return f"it could not be checked: {type(error).__name__}: {error}"
 
 
 def _num_processors() -> int:
