@@ -108,6 +108,9 @@ _DELIMITED = re.compile(
 _ANSWER_MARK = re.compile(
     r"(?:answer(?![A-Za-z])(?: is)?|答案[是为]?|####) ?[:=：]?[ \t]*(?=\S)", re.IGNORECASE
 )
+_OR = re.compile(r"(?<![A-Za-z])or(?![A-Za-z])|或")
+_JOINS = re.compile(r"\s*(?:,|;|、|/|,?\s*(?:or|and|或|和))\s*")
+_CLAUSE_END = re.compile(r"[,;:](?=\s)|[，；。：]")
 _JOINING = re.compile(r"\s*(?:[,;]|\band\b|\bor\b|\\text\{\s*(?:and|or)\s*\}|[=<>])\s*")
 _COMMAND = re.compile(
     r"\\(?:begin|end|text|textbf|textit|mathrm|mathbf|mathit|operatorname)\s*\{[^{}]*\}|\\[A-Za-z]+"
@@ -191,7 +194,7 @@ def final_statement(text: str) -> str:
 
     The last `\\boxed{}`; else the line behind the last "answer is", "答案是" or "####"; else, of the
     last line, the last formula in math delimiters, what follows its last equals sign, or its last number;
-    else the last line.
+    else the last line. What is joined by "or" stays together, and a denied number stays in its line.
     """
     if last_boxed(text) is not None:
         return text
@@ -199,13 +202,31 @@ def final_statement(text: str) -> str:
     if marks:
         return text[marks[-1].end() :].partition("\n")[0]
     line = text.rstrip().rpartition("\n")[2]
-    segments = _DELIMITED.findall(line)
+    segments = list(_DELIMITED.finditer(line))
     if segments:
-        return "".join(segments[-1])
+        return _last_run(line, segments)
     if "=" in line:
-        return line.rpartition("=")[2]
-    numbers = _NUMBER.findall(line)
-    return numbers[-1] if numbers and is_prose(line) else line
+        before, _, value = line.rpartition("=")
+        return line if "=" in before and _OR.search(before.rpartition("=")[2]) else value
+    numbers = list(_NUMBER.finditer(line)) if is_prose(line) else []
+    return _last_run(line, numbers) if numbers else line
+
+
+def _last_run(line: str, found: "list[re.Match[str]]") -> str:
+    """Return the last formula or number of a line together with those it is joined to ("6 or 7"); all of the line
+    where the clause that it stands in takes it back ("it is not 7")."""
+    first = last = len(found) - 1
+    while first and _JOINS.fullmatch(line, found[first - 1].end(), found[first].start()):
+        first -= 1
+    start, end = found[first].start(), found[last].end()
+    clause = f"{_CLAUSE_END.split(line[:start])[-1]} {_CLAUSE_END.split(line[end:])[0]}"
+    if takes_back(clause):
+        return line
+    return (
+        "".join(filter(None, found[last].groups()))
+        if first == last and found[last].groups()
+        else line[start:end]
+    )
 
 
 def takes_back(words: str) -> bool:
