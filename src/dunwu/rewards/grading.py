@@ -31,10 +31,10 @@ from dunwu.rewards.combination import weighted_sum
 from dunwu.rewards.format import format_part
 from dunwu.rewards.gradable import Ungradable, refusal
 from dunwu.rewards.item import GradingItem
-from dunwu.rewards.notation import final_statement
 from dunwu.rewards.output_form import split
 from dunwu.rewards.service import BusyLog, GradingService, flattened, joined
 from dunwu.rewards.shaping import require_known_languages, shaping_part
+from dunwu.rewards.statement import final_statement
 from dunwu.rewards.user import FunctionVerdict, UserFunction
 from dunwu.rewards.worker_pool import WorkerPool
 

@@ -14,8 +14,9 @@ from dunwu.rewards.maths_form import (
     split_unit,
     with_equal_subscripts,
 )
-from dunwu.rewards.notation import clean, expression, word
+from dunwu.rewards.notation import clean
 from dunwu.rewards.numeric import canonical_number, latex_number, parse_quantity, quantities_equal
+from dunwu.rewards.statement import expression, word
 from dunwu.rewards.worker_pool import JobCrashError, JobLostError, JobTimeoutError, WorkerPool
 
 _ASSIGNMENT = re.compile(r"^[A-Za-z](?:_\{?\w+\}?)? ?= ?(?=[^=<>]+$)")

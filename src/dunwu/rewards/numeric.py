@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from dunwu.rewards.notation import clean, takes_back
+from dunwu.rewards.notation import clean
+from dunwu.rewards.statement import takes_back
 from dunwu.rewards.units import canonical_unit, unit_ratio
 
 ABSOLUTE_TOLERANCE = Fraction(5, 10**7)
