@@ -8,6 +8,7 @@ Imports the standard library only.
 import builtins
 import sys
 import types
+from collections.abc import Sequence
 from typing import Any
 
 from dunwu.rewards.code_wire import Channel, decode, encode
@@ -81,12 +82,12 @@ class Solution:
         Raises:
             Exception: what the source raised.
         """
-        reply = self._ask(["load", source])
-        return reply[1] if reply[0] == "syntax" else self._result(reply)
+        kind, value = self._ask(["load", source])
+        return value if kind == "syntax" else None
 
     def unpack(self, files: dict[str, str], folders: list[str]) -> None:
         """Lay a repository's files where the solution's process can import them from these folders."""
-        self._result(self._ask(["unpack", files, folders]))
+        self._ask(["unpack", files, folders])
 
     def import_module(self, name: str) -> Any:
         """Return a module that the solution's process has imported.
@@ -94,7 +95,7 @@ class Solution:
         Raises:
             Exception: what importing it raised.
         """
-        return self._result(self._ask(["import", name]))
+        return self._ask(["import", name])[1]
 
     def look_up(self, name: str) -> Any:
         """Return the solution's global of that name.
@@ -102,44 +103,66 @@ class Solution:
         Raises:
             KeyError: it has none.
         """
-        reply = self._ask(["name", name])
-        if reply[0] == "missing":
+        kind, value = self._ask(["name", name])
+        if kind == "missing":
             raise KeyError(name)
-        return self._result(reply)
+        return value
 
     def perform(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         """Perform an operation on the solution's objects; containers that it changes are changed here too."""
         sent = [self._encode(arg) for arg in args]
-        reply = self._ask([operation, sent, {key: self._encode(arg) for key, arg in kwargs.items()}])
-        result = self._result(reply)
-        given = [*args, *kwargs.values()]
-        for index, after in reply[2]:
-            _replace(given[index], self._decode(after))
+        message = [operation, sent, {key: self._encode(arg) for key, arg in kwargs.items()}]
+        _, result = self._ask(message, [*args, *kwargs.values()])
         if operation == "call":
             self.last_call = (_call_text(args, kwargs), result)
         return result
 
-    def _ask(self, message: Any) -> Any:
+    def _ask(self, message: Any, given: Sequence[Any] = ()) -> tuple[str, Any]:
+        """Return the kind of reply ("ok", "missing", "syntax") and its value, or raise what was raised there.
+
+        Args:
+            given: values of which those that changed there are changed here.
+        Raises:
+            SolutionEndedError: the other side is gone, or sent anything but a reply; so it is from then on.
+        """
         if self.fault:
             raise SolutionEndedError(self.fault)
         try:
             self._channel.send(message)
-            reply = self._receive()
-            while reply[0] == "callback":
-                self._channel.send(self._run_callback(*reply[1:4]))
-                reply = self._receive()
-            return reply
-        except (EOFError, OSError) as error:
+            while (reply := self._receive())[0] == "callback":
+                self._channel.send(self._run_callback(*reply[1:]))
+            kind, value = self._read(reply, given)
+        except EOFError as error:
             self.fault = f"the solution's process ended ({error})"
-        except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError, MemoryError) as error:
+        except Exception as error:
             self.fault = f"the solution's process left the protocol ({type(error).__name__})"
-        raise SolutionEndedError(self.fault)
+        if self.fault:
+            raise SolutionEndedError(self.fault)
+        if kind == "raise":
+            raise value
+        return kind, value
 
-    def _receive(self) -> Any:
+    def _receive(self) -> list[Any]:
         *reply, printed = self._channel.receive()
         if printed:
             sys.stdout.write(printed)
         return reply
+
+    def _read(self, reply: list[Any], given: Sequence[Any]) -> tuple[str, Any]:
+        match reply:
+            case ["ok", data, [*changes]]:
+                for index, after in changes:
+                    _replace(given[index], self._decode(after))
+                return "ok", self._decode(data)
+            case ["raise", [*lineage], args, str(text)]:
+                error = self._exception(tuple(lineage))(*self._decode(args))
+                error.add_note(text)
+                return "raise", error
+            case ["syntax", str(text)]:
+                return "syntax", text
+            case ["missing"]:
+                return "missing", None
+        raise ValueError("malformed reply")
 
     def _run_callback(self, number: int, args: Any, kwargs: Any) -> list[Any]:
         callback = self._callbacks[number]
@@ -148,20 +171,6 @@ class Solution:
             return ["returned", self._encode(callback(*values, **keywords))]
         except Exception as error:
             return ["failed", f"{type(error).__name__}: {error}"]
-
-    def _result(self, reply: Any) -> Any:
-        try:
-            if reply[0] == "ok":
-                return self._decode(reply[1])
-            _, lineage, args, text = reply
-            error = self._exception(tuple(lineage))(*self._decode(args))
-        except SolutionEndedError:
-            raise
-        except Exception as cause:
-            self.fault = f"the solution's process left the protocol ({type(cause).__name__})"
-            raise SolutionEndedError(self.fault) from None
-        error.add_note(str(text))
-        raise error
 
     def _exception(self, lineage: tuple[str, ...]) -> type[Exception]:
         """The class here for an exception class there: a builtin one, or one made under its name."""

@@ -49,8 +49,9 @@ def main() -> None:
             run_repository(Solution(channel), task) if "ids" in task else run_test(Solution(channel), task)
         )
     report["secret"] = task["secret"]
-    os.write(verdict_file, json.dumps(report).encode())
     os.kill(process, signal.SIGKILL)
+    with os.fdopen(verdict_file, "w") as file:
+        json.dump(report, file)
     os._exit(0)
 
 
