@@ -9,7 +9,8 @@ import pytest
 from dunwu.config.code import CodeConfig, RunLimits
 from dunwu.errors import SandboxError
 from dunwu.records import Problem, RewardPart
-from dunwu.rewards.code import code_fault, judge_code
+from dunwu.rewards.code import judge_code
+from dunwu.rewards.code_fault import code_fault
 from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.records import Command, Execution, Limits
 

@@ -12,7 +12,8 @@ import pytest
 from dunwu.config.code import CodeConfig, RunLimits
 from dunwu.config.sandbox import BubblewrapSandbox
 from dunwu.records import Problem
-from dunwu.rewards.code import code_fault, judge_code
+from dunwu.rewards.code import judge_code
+from dunwu.rewards.code_fault import code_fault
 from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.open import open_executor
 

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, PositiveInt
 
+from dunwu.config.code import CodeConfig
 from dunwu.config.reward_base import RewardBase
+from dunwu.config.sandbox import BubblewrapSandbox, SandboxConfig
 from dunwu.config.shaping import CosineLengthReward, ShapingReward
 
 AnswerForm = Literal["answer_tag", "boxed", "text"]
@@ -26,7 +28,10 @@ class AccuracyReward(RewardBase):
     """Where the final answer is looked for: in <answer>, in the last \\boxed{}, or in the whole text after
     any </think>. Of several forms, in a list, the first that the completion has is taken."""
     timeout_seconds: PositiveFloat = 5.0
-    """Time limit of one grading, counted from when it starts."""
+    """Time limit of one grading, counted from when it starts. Programs have limits of their own, in `code`."""
+    code: CodeConfig = CodeConfig()
+    sandbox: SandboxConfig = BubblewrapSandbox()
+    """Where programs run; opened when the first problem with the grader "code" comes."""
 
 
 class FormatReward(RewardBase):

@@ -11,6 +11,7 @@ from dunwu.records import Problem, RewardPart
 from dunwu.rewards.answers import AnswerSource
 from dunwu.rewards.bounded import MAX_ANSWER_CHARS, verdict
 from dunwu.rewards.choice import choice_fault, chosen, judge_choice, options_of
+from dunwu.rewards.code_grader import CodeGrader
 from dunwu.rewards.countdown import countdown_fault, judge_countdown
 from dunwu.rewards.exact import accepted_references, exact_match, text_fault, text_key, text_match
 from dunwu.rewards.instructions import instructions_fault, judge_instructions
@@ -23,7 +24,7 @@ from dunwu.rewards.worker_pool import JobLostError, WorkerPool
 
 GRADERS = (
     *("math", "numeric", "exact", "text", "choice", "countdown", "instructions", "operators"),
-    "reasoning_gym",
+    *("reasoning_gym", "code"),
 )
 _FAULTS: Mapping[str, Callable[[Problem], str | None]] = {
     "exact": text_fault,
@@ -46,9 +47,11 @@ class ProblemGraders:
     Args:
         pool: where gradings that must be bounded run.
         cpu_seconds: processor time of one grading.
+        code: judges programs; the caller closes it.
     """
 
-    def __init__(self, pool: WorkerPool, cpu_seconds: float) -> None:
+    def __init__(self, pool: WorkerPool, cpu_seconds: float, code: CodeGrader) -> None:
+        self._code = code
         self._maths = MathsGrader(pool, cpu_seconds)
         self._gym = GymGrader(pool, cpu_seconds)
 
@@ -63,6 +66,8 @@ class ProblemGraders:
             return RewardPart(None, "not_gradable", fault)
         if problem.grader == "instructions":  # the whole response is judged, not an answer within it
             return judge_instructions(item.summary, problem)
+        if problem.grader == "code":  # has bounds of its own
+            return self._code.judge(problem, answer)
         if answer is None:
             return self._wrong(problem, _no_answer(answer_from))
         if len(answer) > max(MAX_ANSWER_CHARS, 2 * len(reference)):
@@ -108,6 +113,8 @@ class ProblemGraders:
                     return f"it could not be checked: {cause}"
             case "reasoning_gym":
                 return self._gym.reference_fault(problem)
+            case "code":
+                return self._code.reference_fault(problem)
             case "numeric":
                 is_number = judge_numeric("", reference_text(reference)) is not None
                 return None if is_number else f"{reference!r} is not a number"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from dunwu.config.code import CodeComparison
 from dunwu.rewards import code_call
@@ -24,6 +25,8 @@ INSTALL: Mapping[Language, str] = {
     "cpp": "g++ (Debian, Ubuntu: apt install g++)",
     "javascript": "node (Debian, Ubuntu: apt install nodejs)",
 }
+
+_tool_faults: WeakKeyDictionary[Executor, dict[Language, str | None]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,15 @@ def compile_program(
 
 
 def tool_fault(language: Language, executor: Executor, limits: Limits) -> str | None:
-    """Return what has to be installed to judge a language in this sandbox; None if nothing."""
-    tool = {"python": "python3", "cpp": "g++", "javascript": "node"}[language]
-    execution = executor.run(Command((tool, "--version")), limits)
-    if execution.outcome == "exited" and execution.exit_code == 0:
-        return None
-    return (
-        f"{language} needs {INSTALL[language]} in the sandbox: {execution.detail or f'{tool} does not run'}"
-    )
+    """Return what has to be installed to judge a language in this sandbox, None if nothing; looked up once."""
+    known = _tool_faults.setdefault(executor, {})
+    if language not in known:
+        tool = {"python": "python3", "cpp": "g++", "javascript": "node"}[language]
+        execution = executor.run(Command((tool, "--version")), limits)
+        found = execution.outcome == "exited" and execution.exit_code == 0
+        why = execution.detail or f"{tool} does not run"
+        known[language] = None if found else f"{language} needs {INSTALL[language]} in the sandbox: {why}"
+    return known[language]
 
 
 def run_print_test(

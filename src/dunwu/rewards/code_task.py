@@ -202,6 +202,8 @@ def _canonical(metadata: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(repository, Mapping) and "files" not in repository:
         keys = ("runner", "fail_to_pass", "pass_to_pass", "protected")
         data["repository"] = {"files": repository, **{key: data[key] for key in keys if key in data}}
+    if isinstance(data.get("tests"), (list, tuple)):
+        data["tests"] = [_without_none(test) for test in data["tests"]]
     if isinstance(data.get("memory_limit"), float):
         data["memory_limit"] = int(data["memory_limit"])
     function = data.get("func_name") or data.get("fn_name")
@@ -210,6 +212,15 @@ def _canonical(metadata: Mapping[str, Any]) -> dict[str, Any]:
         data["calls"] = [_functional(test, str(function)) for test in tests]
         del data["tests"]
     return data
+
+
+def _without_none(test: Any) -> Any:
+    """A test without the keys that a table fills in where its rows have different ones."""
+    return (
+        {key: value for key, value in test.items() if value is not None}
+        if isinstance(test, Mapping)
+        else test
+    )
 
 
 def _functional(test: Any, function: str) -> dict[str, Any]:

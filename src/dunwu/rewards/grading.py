@@ -22,11 +22,12 @@ from dunwu.config.reward import (
     RuleReward,
     reward_fault,
 )
-from dunwu.errors import ConfigError
+from dunwu.errors import ConfigError, DependencyError
 from dunwu.functional.intervals import Interval
 from dunwu.records import FinishReason, Problem, Reward, RewardPart
 from dunwu.rewards.accuracy import ProblemGraders, vote_key
 from dunwu.rewards.answers import AnswerSource, extract_answer
+from dunwu.rewards.code_grader import CodeGrader
 from dunwu.rewards.combination import weighted_sum
 from dunwu.rewards.format import format_part
 from dunwu.rewards.gradable import Ungradable, refusal
@@ -70,10 +71,11 @@ class Grader:
         self._weights = {reward.part_name: reward.weight for reward in rewards}
         self._form = output_form
         self._pool = WorkerPool(num_workers)
+        accuracies = [reward for reward in rewards if isinstance(reward, AccuracyReward)]
+        self._code = {reward.part_name: CodeGrader(reward.sandbox, reward.code) for reward in accuracies}
         self._accuracy = {
-            reward.part_name: ProblemGraders(self._pool, reward.timeout_seconds)
-            for reward in rewards
-            if isinstance(reward, AccuracyReward)
+            reward.part_name: ProblemGraders(self._pool, reward.timeout_seconds, self._code[reward.part_name])
+            for reward in accuracies
         }
         first = next((reward for reward in rewards if isinstance(reward, AccuracyReward)), AccuracyReward())
         self._answer_from: tuple[AnswerSource, ...] = first.answer_from
@@ -99,8 +101,8 @@ class Grader:
         "error"."""
         self._pool.close()
         self._service.close()
-        for function in self._functions.values():
-            function.close()
+        for part in (*self._functions.values(), *self._code.values()):
+            part.close()
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -274,6 +276,8 @@ class Grader:
 def _reference_fault(graders: ProblemGraders, problem: Problem) -> str | None:
     try:
         return graders.reference_fault(problem)
+    except DependencyError:  # says nothing about the problem
+        raise
     except Exception as error:  # a problem whose data its grader cannot even look at is told like the others
         return f"it could not be checked: {type(error).__name__}: {error}"
 
