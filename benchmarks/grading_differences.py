@@ -1,11 +1,11 @@
 """Where math-verify, TRL's and open-r1's accuracy rewards and dunwu judge the corpus of maths pairs otherwise than people.
 
-    .venv-bench/bin/python -m benchmarks.grading_differences [--limit-seconds 15]
+    .venv-bench/bin/python -m benchmarks.grading_differences [--cpu-seconds 10]
 
 Writes the tables between the marks in `docs/grading.md`. Every side sees the same text: thinking, and behind it
 the answer in a box, or as it stands where it brings its own box, delimiters or words; a reference is put
-between dollar signs, the form in which all of them read it best. A side that gives no verdict within the
-limit is ended and started again.
+between dollar signs, the form in which all of them read it best. A side that gives no verdict within its
+processor time is ended and started again.
 """
 
 import argparse
@@ -36,8 +36,8 @@ MAX_EXAMPLES, MAX_SHOWN = 3, 46
 class Side:
     """One side's process."""
 
-    def __init__(self, name: str, limit_seconds: float) -> None:
-        self._name, self._limit = name, limit_seconds
+    def __init__(self, name: str, cpu_seconds: float) -> None:
+        self._name, self._cpu_seconds = name, cpu_seconds
         self._process: subprocess.Popen[str] | None = None
 
     def judge(self, pair: Pair) -> str:
@@ -48,7 +48,7 @@ class Side:
             json.dumps({"reference": shown_reference(pair), "completion": shown_answer(pair)}) + "\n"
         )
         process.stdin.flush()
-        verdict = self._read(process, self._limit)
+        verdict = self._read(process, START_SECONDS)
         if not verdict:
             self.close()
         return verdict or "no verdict"
@@ -62,7 +62,7 @@ class Side:
 
     def _start(self) -> "subprocess.Popen[str]":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.peers.grading", self._name],
+            [sys.executable, "-m", "benchmarks.peers.grading", self._name, str(self._cpu_seconds)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -110,8 +110,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--limit-seconds", type=float, default=15.0, help="for one verdict")
-    limit = parser.parse_args().limit_seconds
+    parser.add_argument("--cpu-seconds", type=float, default=10.0, help="for one verdict")
+    limit = parser.parse_args().cpu_seconds
     pairs = [pair for pair in read_pairs() if comparable(pair)]
     verdicts: dict[str, list[str]] = {}
     for name in SIDES:

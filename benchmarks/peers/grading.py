@@ -1,15 +1,17 @@
 """Judges maths pairs as a peer does: math-verify by itself, TRL's accuracy reward, open-r1's, or dunwu.
 
-    python -m benchmarks.peers.grading SIDE
+    python -m benchmarks.peers.grading SIDE CPU_SECONDS
 
 Reads one JSON line {"reference", "completion"} at a time from standard input and answers each with one line:
 "right", "wrong", "not_gradable" (no reward is given), or "error: ..." for an exception. A process of its own,
-because the peers compute in the caller's and can only be stopped by ending that.
+because the peers compute in the caller's and can only be stopped by ending that: the kernel ends it when one
+pair takes more processor time than it may.
 """
 
 import json
 import logging
 import resource
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,19 +22,21 @@ SIDES = ("math-verify", "TRL", "open-r1", "dunwu")
 
 def main() -> None:
     """Answer lines until standard input ends."""
-    judge = _judges()[sys.argv[1]]()
+    judge, cpu_seconds = _judges()[sys.argv[1]](), float(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     replies, sys.stdout = sys.stdout, sys.stderr  # whatever a peer prints is no reply
     logging.disable(logging.CRITICAL)
     print("ready", file=replies, flush=True)
     for line in sys.stdin:
         pair = json.loads(line)
+        signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         try:
             reward = judge(pair["reference"], pair["completion"])
         except Exception as error:
             verdict = f"error: {type(error).__name__}"
         else:
             verdict = "not_gradable" if reward is None else "right" if reward >= 1.0 else "wrong"
+        signal.setitimer(signal.ITIMER_PROF, 0)
         print(verdict, file=replies, flush=True)
 
 

@@ -18,6 +18,8 @@ from dunwu.rewards.maths_form import (
     [
         (r"25\pi \text{ cm}^2", r"25\pi", "cm^2"), (r"10\sqrt{2} cm", r"10\sqrt{2}", "cm"), (r"2x \mathrm{km/h}", "2x", "km/h"),
         (r"60^\circ", "60", "°"), (r"\alpha^{\circ}", r"\alpha", "°"), (r"\sqrt{2}\text{厘米}", r"\sqrt{2}", "cm"),
+        ("3√2厘米", "3√2", "cm"), (r"20\text{ cm}, 30\text{ cm}", "20, 30", "cm"), ("(20, 30) cm", "(20, 30)", "cm"),
+        (r"20\text{ cm}, 30\text{ km}", r"20\text{ cm}, 30", "km"),
         (r"x \text{ apples}", r"x \text{ apples}", None), ("x m", "x m", None), (r"\text{cm}", r"\text{cm}", None),
         ("x+1", "x+1", None), ("", "", None),
     ],

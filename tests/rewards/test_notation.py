@@ -76,6 +76,11 @@ from dunwu.rewards.statement import expression, final_statement, word
         ("三分之二", r"\frac{2}{3}"),
         ("答案是四十二", "42"),
         ("two thirds", r"\frac{2}{3}"),
+        (r"\{x \mid x > 2\}", "x > 2"),
+        (r"{x|1<x<2}", "1<x<2"),
+        (r"\{x, y\}", r"\{x, y\}"),
+        (r"12,\!345", "12,345"),
+        ("4比9", "4:9"),
     ],
 )
 def test_clean_writes_one_notation(text: str, cleaned: str) -> None:

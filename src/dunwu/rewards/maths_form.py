@@ -10,11 +10,12 @@ from dunwu.rewards.units import canonical_unit, unit_ratio
 
 _UNIT_BEHIND = re.compile(
     r" *\\(?:text|textrm|mathrm|mbox|operatorname) ?\{ ?([^{}]*?)\.? ?\}(\^[23]|\^\{[23]\})?$"
-    r"|(?<=[\w)}\]]) +([A-Za-z]{2,}(?:/[A-Za-z]+)?(?:\^[23]|\^\{[23]\})?|[\u4e00-\u9fff]{1,6})$"
+    r"|(?<=[\w)}\]])(?: +([A-Za-z]{2,}(?:/[A-Za-z]+)?(?:\^[23]|\^\{[23]\})?)| *([\u4e00-\u9fff]{1,6}))$"
     r"|(?<=[\w)}\]]) ?(\^ ?\\circ|\^ ?\{ ?\\circ ?\})$"
 )
 _IN_BASE = re.compile(r"(?=[A-F]*\d)([0-9A-F]+) ?_ ?(?:\{ ?(\d{1,2}) ?\}|(\d{1,2}))")
 _SUBSCRIPT = re.compile(r"([A-Za-z])_(?:\{\w+\}|\w)(?= ?=)")
+_BRACKET = re.compile(r"[()\[\]]|\\[{}]")
 _PI = re.compile(r"\\pi(?![A-Za-z])")
 _STILL_TO_DO = re.compile(r"\\(?:sum|prod|i*int|oint|lim)(?![A-Za-z])")
 _FRACTION = re.compile(r"\\frac ?\{ ?[\d.]+ ?\} ?\{ ?[\d.]+ ?\}|\d+ ?/ ?\d+")
@@ -24,14 +25,21 @@ _TWO_OPERANDS = re.compile(r"[\d)] ?[-+*/] ?[-+]?[\d(]")
 
 
 def split_unit(formula: str) -> tuple[str, str | None]:
-    """Return a formula without the known unit behind it, and that unit's canonical name; None without one."""
+    """Return a formula without the known unit behind it, and that unit's canonical name; None without one.
+
+    The items of a list may each have the same unit.
+    """
+    if "," in formula and not _BRACKET.search(formula):
+        items = [split_unit(item.strip()) for item in formula.split(",")]
+        units = {unit for _, unit in items}
+        if len(units) == 1 and None not in units:
+            return ", ".join(item for item, _ in items), units.pop()
     found = _UNIT_BEHIND.search(formula)
     if found is None or not found.start():
         return formula, None
-    braced, power, bare, angle = found.groups()
-    unit = canonical_unit(
-        (braced or "") + (power or "") if braced is not None else bare or angle.replace(" ", "")
-    )
+    braced, power, latin, chinese, angle = found.groups()
+    bare = latin or chinese or (angle or "").replace(" ", "")
+    unit = canonical_unit(bare if braced is None else braced + (power or ""))
     return (formula, None) if unit is None else (formula[: found.start()].rstrip(), unit)
 
 

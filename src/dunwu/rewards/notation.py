@@ -63,7 +63,7 @@ _QUOTED = (("“", "”"), ("「", "」"), ("【", "】"), ('"', '"'))
 _LATEX_NAMES = (
     (re.compile(r"\\(?:left|right|displaystyle|textstyle|limits)(?![A-Za-z])"), ""),
     (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
-    (re.compile(r"\{,\}"), ","),
+    (re.compile(r"\{,\}|(?<=\d),\\!(?=\d)"), ","),
     (re.compile(r"(?<=\d)\\[,!;: ](?=\d{3}(?!\d))"), ","),
     (re.compile(r"\\[,!;:]|\\q?quad(?![A-Za-z])|~"), " "),
     (re.compile(r"\\(?:leq|leqslant)(?![A-Za-z])"), r"\\le"),
@@ -88,6 +88,8 @@ _PLAIN_MATHS = (
     (re.compile(r"(?<![A-Za-z\\])sqrt\s*\(([^()]*)\)"), r"\\sqrt{\1}"),
     (re.compile(r"(?<![A-Za-z\\])sqrt ?(\d+|[A-Za-z](?![A-Za-z]))"), r"\\sqrt{\1}"),
     (re.compile(r"^(?:(?:negative|minus) |负)(?=[\d\\])", re.IGNORECASE), "-"),
+    (re.compile(r"(?<=\d)比(?=\d)"), ":"),
+    (re.compile(r"^\\?\{ ?[A-Za-z] ?(?:\\mid(?![A-Za-z])|\||:) ?((?:[^{}\\]|\\(?![{}]))*?) ?\\?\}$"), r"\1"),
     (re.compile(r"^(?:=|\\approx|≈) ?(?=[\d\\-])"), ""),
     (re.compile(r"\^\s*\(([^()]*)\)"), r"^{\1}"),
     (
