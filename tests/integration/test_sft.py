@@ -139,6 +139,27 @@ def test_the_model_is_a_plain_folder_that_writes_the_trained_form(run: RunFolder
     assert list(completion.token_ids) == written.tolist()
 
 
+def test_generation_stops_where_the_template_ends_a_turn(data: Path, tmp_path: Path) -> None:
+    """A base model's own end of sequence is another token than its new chat template's end of turn."""
+    template = tmp_path / "chat.jinja"
+    template.write_text(
+        "{% for m in messages %}[{{ m.role }}] {{ m.content }}<|im_end|>{{ '\\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}[assistant] {% endif %}"
+    )
+    recipe = make_recipe(
+        data, template={"kind": "chat", "file": str(template)}, new_tokens=["<|im_end|>"], max_steps=1
+    )
+    run_recipe(recipe, tmp_path / "run", QuietProgress())
+    path = RunFolder.read(tmp_path / "run").stage("sft").model_path
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert end == len(tokenizer) - 1
+    settings = json.loads((path / "generation_config.json").read_text())
+    assert settings["eos_token_id"] == [end, tokenizer.eos_token_id]
+    assert load_policy(ModelConfig(path=str(path))).eos_token_ids[0] == end
+    assert tokenizer.chat_template == template.read_text()
+
+
 def test_the_command_runs_continues_and_reports(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

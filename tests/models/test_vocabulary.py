@@ -85,3 +85,15 @@ def test_generation_stops_at_the_end_of_a_turn(tiny_policy, tmp_path):
         256,
         257,
     ]
+
+
+def test_the_end_of_a_turn_leaves_no_trace_in_a_completion(tiny_policy, tmp_path):
+    policy = tiny_policy("llama")
+    grow_embeddings(policy, add_tokens(policy.tokenizer, ["<turn>", "<think>"]))
+    ids = policy.tokenizer("a<think>b<turn>", add_special_tokens=False)["input_ids"]
+    assert len(ids) == 4
+    stop_at(policy, "<turn>")
+    save_policy(policy, tmp_path / "model")
+    for tokenizer in (policy.tokenizer, AutoTokenizer.from_pretrained(tmp_path / "model")):
+        assert tokenizer("a<think>b<turn>", add_special_tokens=False)["input_ids"] == ids
+        assert tokenizer.decode(ids, skip_special_tokens=True) == "a<think>b"

@@ -57,15 +57,19 @@ def grow_embeddings(policy: Policy, added: Mapping[str, Sequence[int]]) -> None:
 
 
 def stop_at(policy: Policy, token: str) -> bool:
-    """Let generation stop at a token: put it first among the end-of-sequence tokens of the generation configuration.
+    """Let generation stop at a token, and make it one of the special tokens, which decoded completions leave out.
 
-    A base model's own end of sequence is most often another token than the one with which a chat template ends a turn.
+    It becomes the first of the generation configuration's end-of-sequence tokens: a base model's own end of sequence is most
+    often another token than the one with which a chat template ends a turn.
 
     Returns:
-        Whether it was not among them yet.
+        Whether generation did not stop there before.
     """
     token_id = policy.tokenizer.convert_tokens_to_ids(token)
     assert isinstance(token_id, int)
+    known = policy.tokenizer.added_tokens_decoder.get(token_id)
+    if known is None or not known.special:
+        policy.tokenizer.add_tokens([AddedToken(token, special=True, normalized=False)], special_tokens=True)
     present = policy.eos_token_ids
     if token_id in present:
         return False
