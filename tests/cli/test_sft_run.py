@@ -102,6 +102,8 @@ def test_the_report_sets_loss_perplexity_and_right_tokens_side_by_side(console, 
     assert "sft: 12 held-out conversations, 1 min 01 s" in written(console)
     print_report(console, sft_run)
     assert str(sft_run / "sft" / "model") in written(console).replace("\n", "")
+    assert "see how it went" in written(console)
+    assert "rollouts" not in written(console)
 
 
 def test_show_gives_an_overview_and_speaks_of_no_rollouts(invoke, sft_run):

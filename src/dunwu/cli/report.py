@@ -109,7 +109,8 @@ def _places(run: RunFolder) -> list[tuple[str, str]]:
         places.append(("the model is in", f"{finished[-1].model_path}"))
         if (run.path / "curves.png").exists():
             places.append(("its curves are in", f"{run.path / 'curves.png'}"))
-        places.append(("see its rollouts", f"dunwu show {run.path}"))
+        sampled = any(stage.rollout_indices() for stage in finished)
+        places.append(("see its rollouts" if sampled else "see how it went", f"dunwu show {run.path}"))
         places.append(("talk to it", f"dunwu generate {run.path}"))
     return places
 
