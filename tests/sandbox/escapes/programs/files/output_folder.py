@@ -1,7 +1,6 @@
 # tries: to confuse the host: the expected outputs are a folder, a file without rights, and a link in circles
 # escape: the executor raises instead of answering
 # through: compile folder closed circle
-# open: reading an output that is a folder ends the machinery, so that the run counts as killed
 # control: none: outside nobody fetches outputs
 import os
 
