@@ -75,9 +75,14 @@ class BubblewrapExecutor(KeeperExecutor):
 
     def _take(self, limits: Limits) -> Jail:
         """Return an idle jail, or start one."""
-        with self._lock:
-            if self._idle:
-                return self._idle.pop()
+        while True:
+            with self._lock:
+                jail = self._idle.pop() if self._idle else None
+            if jail is None:
+                break
+            if jail.is_alive():
+                return jail
+            jail.kill()
         return self._starter.submit(self._start_jail, limits).result()
 
     def _start_jail(self, limits: Limits) -> Jail:

@@ -34,8 +34,8 @@ _MEMORY = _words("""
 _PROCESSES = _words("""
     fork vfork execve execveat exit exit_group wait4 waitid kill tkill tgkill getpid getppid gettid getuid geteuid getgid getegid
     getresuid getresgid getgroups getpgid getpgrp setpgid getsid setsid set_tid_address set_robust_list get_robust_list futex
-    futex_waitv futex_wake futex_wait futex_requeue rseq sched_yield sched_getaffinity sched_setaffinity sched_getparam
-    sched_getscheduler sched_get_priority_max sched_get_priority_min sched_getattr sched_rr_get_interval getpriority setpriority
+    futex_waitv futex_wake futex_wait futex_requeue rseq sched_yield sched_getaffinity sched_getparam
+    sched_getscheduler sched_get_priority_max sched_get_priority_min sched_getattr sched_rr_get_interval getpriority
     getcpu getrlimit setrlimit getrusage times prctl arch_prctl uname sysinfo getrandom capget restart_syscall pidfd_open
     pidfd_send_signal
 """)
@@ -149,7 +149,10 @@ def compile_filter(*, namespaces: bool) -> bytes:
             allow(call, *conditions, *([] if protocol is None else [(2, _INT, protocol)]))
     for request in _IOCTLS.values():
         allow("ioctl", (1, _INT, request))
-    allow("prlimit64", (0, _INT, 0))  # its own limits, not those of the process that watches it
+    # a program may change its own limits, priority and processors, not those of the process that watches it
+    allow("prlimit64", (0, _INT, 0))
+    allow("sched_setaffinity", (0, _INT, 0))
+    allow("setpriority", (0, _INT, 0), (1, _INT, 0))
     with os.fdopen(os.memfd_create("filter", os.MFD_CLOEXEC), "w+b") as file:
         rules.export_bpf(file)
         file.seek(0)

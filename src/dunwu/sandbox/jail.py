@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dunwu.errors import SandboxError
@@ -79,7 +80,12 @@ class Blueprint:
         ]
         for path in ("/etc/passwd", "/etc/group"):
             command += ["--ro-bind-data", str(read_only_fds[path]), path]
-        command += root_arguments(bound, None if self.nested else self.disk_bytes)
+        emptied = tuple(
+            folder
+            for folder in self.interpreter.site_packages
+            if not any(Path(path).is_relative_to(folder) for path in self.python_path)
+        )
+        command += root_arguments(bound, emptied, None if self.nested else self.disk_bytes)
         if self.outer_filter:
             command += ["--seccomp", str(read_only_fds["filter"])]
         command += ["--", self.interpreter.program, "-S", "-s", "-B", "-c", keeper]
@@ -194,6 +200,10 @@ class Jail:
                 self._process.wait(1.0)
         size = os.fstat(self._log).st_size
         return os.pread(self._log, 4096, max(0, size - 4096)).decode(errors="replace").strip()
+
+    def is_alive(self) -> bool:
+        """Whether the jail still stands."""
+        return self._process.poll() is None
 
     def kill(self) -> None:
         """End everything in the jail and forget it. Calling it again does nothing."""

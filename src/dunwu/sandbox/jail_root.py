@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +32,11 @@ _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python interpreter, and the folder that it needs beside /usr, if any."""
+    """A Python interpreter, the folder that it needs beside /usr, if any, and where packages are installed for it."""
 
     program: str
     prefix: str | None
+    site_packages: tuple[str, ...]
 
 
 def find_interpreter(config: BubblewrapSandbox) -> Interpreter:
@@ -52,16 +54,34 @@ def find_interpreter(config: BubblewrapSandbox) -> Interpreter:
             raise ConfigError(
                 f'sandbox.python: {config.python} is no program; name an interpreter such as "/usr/bin/python3"'
             )
+    site_packages = _find_site_packages(program)
     if Path(program).is_relative_to("/usr"):
-        return Interpreter(program, None)
-    return Interpreter(program, os.path.realpath(prefix))
+        return Interpreter(program, None, site_packages)
+    return Interpreter(program, os.path.realpath(prefix), site_packages)
 
 
-def root_arguments(bound: dict[str, str], disk_bytes: int | None) -> list[str]:
+def _find_site_packages(program: str) -> tuple[str, ...]:
+    """Ask an interpreter where packages are installed for it.
+
+    Raises:
+        ConfigError: it does not answer.
+    """
+    code = "import os, site; print(*filter(os.path.isdir, map(os.path.realpath, site.getsitepackages())), sep='\\n')"
+    try:
+        done = subprocess.run(
+            [program, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ConfigError(f"sandbox.python: {program} does not run: {error}") from error
+    return tuple(done.stdout.splitlines())
+
+
+def root_arguments(bound: dict[str, str], emptied: tuple[str, ...], disk_bytes: int | None) -> list[str]:
     """Return bubblewrap's arguments for a root that holds programs, libraries and `bound`, all read-only, and nothing else.
 
     Args:
         bound: path of this machine -> path in the sandbox.
+        emptied: folders below those that are to look empty.
         disk_bytes: size of each private folder; None where the keeper makes them itself for each run.
     """
     arguments = []
@@ -76,6 +96,8 @@ def root_arguments(bound: dict[str, str], disk_bytes: int | None) -> list[str]:
         arguments += ["--ro-bind-try", path, path]
     for source, target in bound.items():
         arguments += ["--ro-bind", source, target]
+    for path in emptied:
+        arguments += ["--perms", "0555", "--size", "4096", "--tmpfs", path, "--remount-ro", path]
     arguments += ["--dir", "/mnt", "--proc", "/proc", "--tmpfs", "/dev"]
     for path in _DEVICES:
         arguments += ["--dev-bind", path, path]

@@ -12,6 +12,7 @@ from dunwu.sandbox.records import Command, Execution, Limits
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _MOST_STACK_BYTES = 256 * 2**20
 _LEAST_STACK_BYTES = 8 * 2**20
+_RESERVING_RUNTIMES = ("node", "nodejs", "deno", "bun", "java", "go")
 _UNTOUCHED_BYTES = 128 * 2**20  # stacks of threads and the like: asked for, never used
 
 
@@ -66,10 +67,17 @@ def build_request(
         output_bytes=limits.output_bytes,
         processes=limits.processes,
         file_bytes=limits.file_bytes,
-        data_bytes=0 if memory_is_bound else limits.memory_bytes + _UNTOUCHED_BYTES,
+        data_bytes=0
+        if memory_is_bound or _asks_for_more(command)
+        else limits.memory_bytes + _UNTOUCHED_BYTES,
         resident_bytes=0 if memory_is_bound else limits.memory_bytes,
         stack_bytes=max(_LEAST_STACK_BYTES, min(limits.memory_bytes, _MOST_STACK_BYTES)),
     )
+
+
+def _asks_for_more(command: Command) -> bool:
+    """Whether a program's runtime reserves far more memory than it uses, and cannot start without."""
+    return bool(command.argv) and PurePosixPath(command.argv[0]).name in _RESERVING_RUNTIMES
 
 
 def python_command(source: str, stdin: bytes, files: Mapping[str, bytes]) -> Command:

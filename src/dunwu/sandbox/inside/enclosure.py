@@ -53,7 +53,7 @@ class NestedEnclosure:
             os.mkdir(f"/mnt/{name}", 0o755)
             syscalls.mount(f"/mnt/{name}", target, None, syscalls.MS_BIND)
         # /mnt stays: it shows the program nothing but these folders, and the kernel takes its time to unmount
-        hidden = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+        hidden = syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
         try:
             syscalls.mount("proc", "/proc", "proc", hidden, "subset=pid")
         except OSError:  # some kernels and containers forbid it; then the program has an empty /proc

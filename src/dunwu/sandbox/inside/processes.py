@@ -26,6 +26,11 @@ def read_descendants(proc_fd: int, root: int) -> dict[int, tuple[float, int]]:
     return {pid: used for pid, used in usage.items() if _is_below(pid, root, parents)}
 
 
+def read_resident_bytes(proc_fd: int, pid: int) -> int:
+    """Return the resident bytes of a process; getrusage would tell the most that it ever had, before exec too."""
+    return int(_read_stat(proc_fd, str(pid))[21]) * _PAGE
+
+
 def _read_stat(proc_fd: int, name: str) -> list[bytes]:
     """Return the fields of a process's stat after its name (which may hold blanks and brackets); none if it is gone."""
     try:

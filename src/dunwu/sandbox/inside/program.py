@@ -193,7 +193,7 @@ def _end(main: types.ModuleType, code: int) -> NoReturn:
             sys.excepthook(type(error), error, error.__traceback__)
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:
+            if stream is not None and not stream.closed:
                 stream.flush()
         except BaseException:
             code = code or 120

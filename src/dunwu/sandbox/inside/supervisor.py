@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from dunwu.sandbox.inside import program, syscalls
 from dunwu.sandbox.inside.enclosure import GivenEnclosure, NestedEnclosure
-from dunwu.sandbox.inside.processes import read_descendants
+from dunwu.sandbox.inside.processes import read_descendants, read_resident_bytes
 from dunwu.sandbox.inside.request import Request
 
 _TICK_SECONDS = 0.05
@@ -45,7 +45,9 @@ class Supervisor:
         self.request = request
         self.enclosure = enclosure
         self.proc_fd = proc_fd
-        self.pid_there = int(os.readlink("self", dir_fd=proc_fd))  # /proc may count from outside our namespace
+        self.pid_there = int(
+            os.readlink("self", dir_fd=proc_fd)
+        )  # /proc may count from outside our namespace
         self.hangup_fd = hangup_fd
         self.stopped = ""  # the limit at which the program was stopped
         self.refusal = ""  # why it never started
@@ -53,7 +55,10 @@ class Supervisor:
         self.status: int | None = None
         self.started = self.ended = 0.0
         self.cpu_seconds = 0.0
-        self.peak_bytes = 0
+        self.shared_bytes = 0
+        self.own_bytes = (
+            0  # most that the program's processes had together, without what they share with the keeper
+        )
         self.output: dict[int, bytearray] = {}
 
     def run(self) -> tuple[dict[str, Any], list[bytes]]:
@@ -70,7 +75,8 @@ class Supervisor:
             lay_files(self.request.files, self.enclosure.work)
         except OSError as error:
             return {"outcome": "refused", "detail": f"its files cannot be laid out: {error}"}, [b"", b""]
-        self.baseline_bytes = _own_resident_bytes()
+        if not self.request.argv:  # a fork shares what the keeper holds
+            self.shared_bytes = read_resident_bytes(self.proc_fd, self.pid_there)
         self.enclosure.confine()
         out, err, start = (os.pipe() for _ in range(3))
         self.child = os.fork()
@@ -89,10 +95,10 @@ class Supervisor:
     def _become_program(self, out: int, err: int, start: int) -> NoReturn:
         try:
             os.setsid()
-            _be_first_to_go()
+            syscalls.set_dumpable(True)
+            _be_first_to_go(self.proc_fd)
             os.chdir(self.enclosure.work)
             self._connect_streams(out, err, start)
-            syscalls.set_dumpable(True)
             program.set_limits(self.request, self.enclosure.own_processes)
             self.enclosure.filter_calls()
         except OSError as error:
@@ -175,8 +181,8 @@ class Supervisor:
 
     def _check_usage(self) -> None:
         usage = read_descendants(self.proc_fd, self.pid_there).values()
-        resident = sum(max(0, rss - self.baseline_bytes) for _, rss in usage)
-        self.peak_bytes = max(self.peak_bytes, resident)
+        resident = sum(max(0, rss - self.shared_bytes) for _, rss in usage)
+        self.own_bytes = max(self.own_bytes, resident)
         self.cpu_seconds = sum(cpu for cpu, _ in usage)
         if self.cpu_seconds > self.request.cpu_seconds:
             self.stopped = self.stopped or "time"
@@ -197,7 +203,8 @@ class Supervisor:
     def _answer(self, stdout: bytearray, stderr: bytearray) -> tuple[dict[str, Any], list[bytes]]:
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.cpu_seconds = max(self.cpu_seconds, usage.ru_utime + usage.ru_stime)
-        self.peak_bytes = max(self.peak_bytes, usage.ru_maxrss * 1024 - self.baseline_bytes)
+        largest_bytes = usage.ru_maxrss * 1024
+        self.own_bytes = max(self.own_bytes, largest_bytes - self.shared_bytes)
         outcome, exit_code, number, detail = self._judge()
         blobs = [bytes(stdout), bytes(stderr)]
         left = []
@@ -214,7 +221,7 @@ class Supervisor:
             "detail": detail,
             "wall_seconds": max(0.0, self.ended - started),
             "cpu_seconds": self.cpu_seconds,
-            "peak_memory_bytes": self.peak_bytes,
+            "peak_memory_bytes": max(self.own_bytes, largest_bytes),
             "left": left,
         }, blobs
 
@@ -230,7 +237,7 @@ class Supervisor:
             return "time", None, None, f"used more than {request.cpu_seconds:g} s of processor time"
         if self.stopped == "output":
             return "output", None, None, f"wrote more than {request.output_bytes} bytes to a stream"
-        if self.stopped or 0 < request.resident_bytes < self.peak_bytes:
+        if self.stopped or 0 < request.resident_bytes < self.own_bytes:
             return self.stopped or "memory", None, None, f"stopped: {self.stopped or 'memory'}"
         assert self.status is not None, "it has neither ended nor been stopped"
         if os.WIFSIGNALED(self.status):
@@ -261,22 +268,26 @@ def read_left(path: str, most_bytes: int) -> bytes | None:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with os.fdopen(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             return None
-        content = file.read(most_bytes + 1)
-    return content if len(content) <= most_bytes else None
+        content = bytearray()
+        while len(content) <= most_bytes:
+            part = os.read(fd, 1 << 20)
+            if not part:
+                return bytes(content)
+            content += part
+        return None
+    finally:
+        os.close(fd)
 
 
-def _own_resident_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _be_first_to_go() -> None:
-    """Ask the kernel to end this process, not the keeper, when memory runs out."""
+def _be_first_to_go(proc_fd: int) -> None:
+    """Ask the kernel to end this process, not the keeper, when memory runs out. The program cannot take that back: its own /proc
+    is read-only."""
     try:
-        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-    except OSError:  # no /proc: the kernel chooses the largest, which is the program all the same
+        fd = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc_fd)
+    except OSError:  # the kernel chooses the largest, which is the program all the same
         return
     try:
         os.write(fd, b"1000")
