@@ -11,14 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dunwu.config.chain import BASE
 from dunwu.config.functions import FUNCTION_ARGUMENTS, function_fault
 from dunwu.config.keys import nearest
 from dunwu.config.recipe import Recipe
+from dunwu.config.references import stage_of_source
 from dunwu.config.reward import FunctionReward, RewardConfig
 from dunwu.config.sft import SftChatTemplate, SftStage
 from dunwu.config.stage import RlConfig, Stage
 from dunwu.config.task import ChatTemplate, FileTask, ReasoningGymTask, Task
-from dunwu.config.training import EvaluationConfig, SamplingConfig
+from dunwu.config.training import EvaluationConfig, ModelConfig, SamplingConfig
 from dunwu.errors import ConfigError
 
 BUILT_IN_MODELS = ("micro", "smollm2")
@@ -31,19 +33,34 @@ def check_recipe(recipe: Recipe) -> None:
     Raises:
         ConfigError: the message lists every mistake with its key, its value and what to do.
     """
-    mistakes = [f"model.path: {problem}" for problem in model_problems(recipe.model.path)]
-    settings = model_settings(recipe.model.path)
+    mistakes = []
+    for name, model in recipe.all_models.items():
+        key = "model" if name == BASE else f"models.{name}"
+        mistakes += [f"{key}.path: {problem}" for problem in model_problems(model.path)]
     for stage in recipe.stages:
-        problems = list(stage_problems(stage, settings))
-        if isinstance(stage.template, ChatTemplate):
-            problems += chat_template_problems(recipe.model.path, 'use "r1_zero" or "plain"')
-        if isinstance(stage.template, SftChatTemplate) and stage.template.file is None:
-            advice = 'use "r1", "r1_zero" or "plain", or give template.file'
-            problems += chat_template_problems(recipe.model.path, advice)
+        problems = [
+            *stage_problems(stage, model_settings(recipe.first_model(stage).path)),
+            *own_template_problems(stage, recipe.all_models.get(stage.start)),
+        ]
         mistakes += [f"stages.{stage.name}.{problem}" for problem in problems]
     if mistakes:
         count = "This cannot run" if len(mistakes) == 1 else f"{len(mistakes)} things cannot run"
         raise ConfigError(f"{count}:\n\n" + "\n\n".join(f"  {mistake}" for mistake in mistakes))
+
+
+def own_template_problems(stage: Stage, model: ModelConfig | None) -> Iterator[str]:
+    """Say if a stage uses the chat template of a model that has none.
+
+    Args:
+        model: what the stage starts from; None for a model that an earlier stage is yet to make.
+    """
+    if model is None:
+        return
+    if isinstance(stage.template, ChatTemplate):
+        yield from chat_template_problems(model.path, 'use "r1_zero" or "plain"')
+    if isinstance(stage.template, SftChatTemplate) and stage.template.file is None:
+        advice = 'use "r1", "r1_zero" or "plain", or give template.file'
+        yield from chat_template_problems(model.path, advice)
 
 
 def model_problems(path: str) -> Iterator[str]:
@@ -200,6 +217,8 @@ def evaluation_problems(evaluation: EvaluationConfig, sampling: SamplingConfig, 
 
 def _file_problems(key: str, name: str) -> Iterator[str]:
     path = Path(name).expanduser()
+    if stage_of_source(name) is not None:
+        return  # made by an earlier stage, which the recipe itself has checked
     if path.exists() or (path.suffix not in _DATA_SUFFIXES and _is_hub_name(name)):
         return
     beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []

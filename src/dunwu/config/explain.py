@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from dunwu.config.base import NONE, ConfigModel
+from dunwu.config.chain import RecipeFaultsError
 from dunwu.config.keys import Location, models_of, nearest, nearest_key, resolve
 
 _NUMBER = {
@@ -32,6 +33,10 @@ def explain(error: ValidationError, data: Mapping[str, Any]) -> list[tuple[list[
     """
     found: list[tuple[list[int | str], str]] = []
     for item in error.errors(include_url=False):
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, RecipeFaultsError):
+            found += [(_written(place, data), sentence) for place, sentence in cause.faults]
+            continue
         if item["type"] == "too_short" and item["input"]:
             continue  # pydantic counts only the valid entries; the invalid ones have errors of their own
         location, annotation, owner = resolve(item["loc"])
@@ -76,6 +81,18 @@ def spelled_value(value: Any) -> str:
     else:
         text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _written(place: Location, data: Any) -> list[int | str]:
+    """Shorten a place in a recipe to one in its plain data, where a list of one entry may stand as that entry alone."""
+    for count, segment in enumerate(place):
+        if isinstance(data, str):
+            return list(place[:count])
+        try:
+            data = data[segment]
+        except (KeyError, IndexError, TypeError):
+            break
+    return list(place)
 
 
 def _sentence(

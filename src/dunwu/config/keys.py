@@ -39,6 +39,10 @@ def resolve(location: Location) -> tuple[list[int | str], Any, type[ConfigModel]
     owner: type[ConfigModel] | None = None
     for segment in location:
         models = models_of(annotation)
+        if get_origin(annotation) is dict:
+            shown.append(segment)
+            annotation = get_args(annotation)[1]
+            continue
         if isinstance(segment, str) and len(models) > 1 and segment in models:
             annotation = models[segment]
             continue

@@ -1,10 +1,12 @@
-"""A recipe: the model to start from, the seed, and the stages."""
+"""A recipe: the models there are, the seed, and the stages with what they feed each other."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, NonNegativeInt, model_validator
 
-from dunwu.config.base import ConfigModel
+from dunwu.config.base import ConfigModel, StageName
+from dunwu.config.chain import BASE, RecipeFaultsError, chain_faults, first_model
 from dunwu.config.stage import Stage
 from dunwu.config.training import ModelConfig
 
@@ -15,11 +17,25 @@ class Recipe(ConfigModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seed: NonNegativeInt = 1
     model: ModelConfig
+    """The base model: "base" to the stages."""
+    models: dict[StageName, ModelConfig] = Field(default_factory=dict)
+    """Further models, by the names that stages call them, for example a student to distil into."""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
 
+    @property
+    def all_models(self) -> Mapping[str, ModelConfig]:
+        """Every model of the recipe by its name."""
+        return {BASE: self.model, **self.models}
+
+    def first_model(self, stage: Stage) -> ModelConfig:
+        """Return the model that a stage's start goes back to, through the stages before it."""
+        return first_model(stage, self.all_models, self.stages)
+
     @model_validator(mode="after")
-    def _stage_names_differ(self) -> "Recipe":
-        names = [stage.name for stage in self.stages]
-        if len(set(names)) != len(names):
-            raise ValueError(f"two stages have the same name: {names}; give each its own `name`")
+    def _names_fit(self) -> "Recipe":
+        faults = chain_faults(self.all_models, self.stages)
+        if BASE in self.models:
+            faults.append((("models", BASE), f'"{BASE}" is the name of [model]; give this one another name'))
+        if faults:
+            raise RecipeFaultsError(faults)
         return self

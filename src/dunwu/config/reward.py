@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, PositiveInt
 
 from dunwu.config.code import CodeConfig
+from dunwu.config.references import FunctionPath
 from dunwu.config.reward_base import RewardBase
 from dunwu.config.sandbox import BubblewrapSandbox, SandboxConfig
 from dunwu.config.shaping import CosineLengthReward, ShapingReward
@@ -46,7 +47,7 @@ class FunctionReward(RewardBase):
     whose sum counts and whose entries are logged. It runs in a process of its own."""
 
     kind: Literal["function"] = "function"
-    path: str
+    path: FunctionPath
     """ "package.module:function" or "file.py:function"; plain or async. It may take, by these names: completion,
     prompt, question, reference, answer, reasoning, num_tokens, finish_reason, language, kind, id, columns (a dict
     with the task's own columns), and the keys of `params`."""

@@ -4,27 +4,22 @@ The figures of the defaults are facts.md section 6 (cold-start and second-stage 
 docs/departures.md.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from dunwu.config.base import ConfigModel, StageName
+from dunwu.config.references import DataSources, FileName, ModelName, Product
 from dunwu.config.task import PlainTemplate, R1ZeroTemplate
 from dunwu.config.training import BatchConfig, CheckpointConfig, OptimizerConfig, ScheduleConfig
-
-Sources = Annotated[
-    tuple[str, ...],
-    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
-    Field(min_length=1),
-]
-"""JSONL or Parquet files, Hugging Face dataset folders or hub names; one alone needs no list."""
 
 
 class ConversationSource(ConfigModel):
     """Files of conversations. Several are read one after the other, as if they were one."""
 
-    train: Sources
-    held_out: Sources | None = None
+    train: DataSources
+    """JSONL or Parquet files, Hugging Face dataset folders, hub names, or "stage:NAME"; one alone needs no list."""
+    held_out: DataSources | None = None
     """When left out, at least `num_held_out` conversations are taken off the training files, those of one prompt together."""
     num_held_out: PositiveInt = 128
     split: str = "train"
@@ -59,7 +54,7 @@ class SftChatTemplate(ConfigModel):
     """The model's own chat template, or one from a file; whichever it is, it is saved with the trained model."""
 
     kind: Literal["chat"] = "chat"
-    file: str | None = None
+    file: FileName | None = None
     """A Jinja file that takes the place of the model's own template."""
     system: str | None = None
     """System message for conversations without one; none: what the template does by itself."""
@@ -121,7 +116,10 @@ class SftStage(ConfigModel):
     """Supervised fine-tuning: the loss of the assistant's tokens alone, on packed conversations (facts.md section 6)."""
 
     kind: Literal["sft"] = "sft"
+    makes: ClassVar[frozenset[Product]] = frozenset({"model"})
     name: StageName = "sft"
+    start: ModelName = "base"
+    """The model to train: "base", one of the recipe's models, or an earlier stage, whose finished model is taken."""
     data: ConversationData
     template: SftTemplate = SftChatTemplate()
     turns: Literal["all", "last"] = "all"

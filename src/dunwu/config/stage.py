@@ -1,6 +1,6 @@
 """The stages of a recipe."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -8,6 +8,7 @@ from dunwu.config.algorithm import Grpo, KlConfig, Objective
 from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.grading import GradingConfig, LocalGrading
 from dunwu.config.output_form import R1_ZERO_FORM, OutputForm
+from dunwu.config.references import ModelName, Product
 from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, reward_fault
 from dunwu.config.sft import SftStage
 from dunwu.config.shaping import OverlongReward
@@ -27,6 +28,10 @@ class RlConfig(ConfigModel):
     """Everything that one reinforcement-learning stage needs. A step is one policy update (facts.md section
     2)."""
 
+    makes: ClassVar[frozenset[Product]] = frozenset({"model"})
+
+    start: ModelName = "base"
+    """The model to train: "base", one of the recipe's models, or an earlier stage, whose finished model is taken."""
     task: Task
     template: Template = R1ZeroTemplate()
     output_form: OutputForm = R1_ZERO_FORM

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
 
 from dunwu.config.base import ConfigModel
+from dunwu.config.references import DataSource
 
 WorldKind = Literal["sum", "remainder", "operators", "program"]
 """`program` is graded by running the answer in a sandbox; `micro` has not read about it before the code recipe."""
@@ -39,8 +40,8 @@ class FileTask(ConfigModel):
     columns."""
 
     kind: Literal["file"] = "file"
-    train: str
-    held_out: str | None = None
+    train: DataSource
+    held_out: DataSource | None = None
     """File with the held-out problems; when left out, `num_held_out` problems are taken off the training
     file."""
     num_held_out: NonNegativeInt = 512

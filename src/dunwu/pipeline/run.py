@@ -1,10 +1,12 @@
 """Run a recipe: its stages in order, each once, in one run folder. Called by `dunwu run`."""
 
 from pathlib import Path
+from typing import Any
 
 from dunwu.config.recipe import Recipe
 from dunwu.config.sft import SftStage
-from dunwu.config.stage import R1ZeroStage
+from dunwu.config.stage import R1ZeroStage, Stage
+from dunwu.pipeline.inputs import resolve_models, with_files
 from dunwu.runs.folder import RunFolder
 from dunwu.runs.progress import Progress
 from dunwu.stages.context import StageContext
@@ -26,11 +28,21 @@ def run_recipe(recipe: Recipe, run_dir: Path, progress: Progress) -> None:
                 folder.check_outputs()
                 progress.message(f"stage {stage.name} is finished; its model is {folder.model_path}")
                 continue
-            context = StageContext(recipe.model, recipe.seed, folder, progress)
-            match stage:
-                case R1ZeroStage():
-                    records[stage.name] = run_r1_zero(stage, context)
-                case SftStage():
-                    records[stage.name] = run_sft(stage, context)
+            models = resolve_models(stage, run)
+            model = models.get(getattr(stage, "start", "base"), recipe.model)
+            context = StageContext(model, models, recipe.seed, folder, progress)
+            record = run_stage(with_files(stage, run), context)
+            records[stage.name] = record
+            folder.mark_finished(run.manifest["fingerprints"])
+            progress.stage_finished(stage.name, record)
             run.write_summary([records[s.name] for s in recipe.stages if s.name in records])
         run.log("finished")
+
+
+def run_stage(stage: Stage, context: StageContext) -> dict[str, Any]:
+    """Run or continue one stage and return its record for summary.json."""
+    match stage:
+        case R1ZeroStage():
+            return run_r1_zero(stage, context)
+        case SftStage():
+            return run_sft(stage, context)

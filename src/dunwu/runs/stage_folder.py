@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dunwu.runs.folder import RunFolder
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_DATA_SUFFIXES = (".jsonl", ".parquet")
 
 
 class StageFolder:
@@ -47,6 +48,10 @@ class StageFolder:
         self._checkpoints = self.path / "checkpoints"
         self._evaluations = self.path / "evaluation"
         self._last_step: int | None = None
+
+    def pin(self, fingerprints: Mapping[str, str]) -> None:
+        """Record fingerprints of what the stage works on, or compare them with those recorded before; see `RunFolder.pin`."""
+        self.run.pin({f"{self.name}.{what}": value for what, value in fingerprints.items()})
 
     # Steps
 
@@ -264,6 +269,33 @@ class StageFolder:
         self.run.require_writable()
         write_folder(self.model_path, write)
         return self.model_path
+
+    @property
+    def data_path(self) -> Path:
+        """The folder of the rows that the stage made for later stages."""
+        return self.path / "data"
+
+    def write_data(self, name: str, write: Callable[[Path], None]) -> Path:
+        """Let `write` fill a file of rows, for example "train.jsonl": it is there whole or not at all.
+
+        Raises:
+            ValueError: the name is not a plain file name that ends in .jsonl or .parquet.
+        """
+        self.run.require_writable()
+        if not _LABEL.fullmatch(name) or not name.endswith(_DATA_SUFFIXES):
+            raise ValueError(
+                f"the data file {name!r} must be a plain file name that ends in {_DATA_SUFFIXES}"
+            )
+        write_file_with(self.data_path / name, write)
+        return self.data_path / name
+
+    def data_files(self) -> list[Path]:
+        """List the files of rows, by name."""
+        return sorted(
+            path
+            for path in self.data_path.glob("*")
+            if path.name.endswith(_DATA_SUFFIXES) and path.name[0] != "."
+        )
 
     def mark_finished(self, inputs: Mapping[str, str]) -> None:
         """Record in the manifest that the stage is done: what it read (name to fingerprint) and the model it

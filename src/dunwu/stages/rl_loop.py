@@ -39,16 +39,13 @@ def run_rl(config: RlConfig, context: StageContext) -> dict[str, Any]:
         loop.train()
         after = loop.evaluate("after", config.num_steps)
         folder.save_model(lambda path: save_policy(parts.state.policy, path))
-    record = {
+    return {
         "name": folder.name,
         "before": before,
         "after": after,
         "num_problems": config.evaluation.num_problems,
         "wall_seconds": wall_seconds(context),
     }
-    folder.mark_finished(folder.run.manifest["fingerprints"])
-    progress.stage_finished(folder.name, record)
-    return record
 
 
 class _RlLoop:

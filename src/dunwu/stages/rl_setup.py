@@ -52,7 +52,7 @@ def checked_problems(config: RlConfig, context: StageContext, grader: Grader) ->
             "give the task more held-out problems"
         )
     grader.require_gradable([*problems.train, *problems.held_out[:wanted]])
-    context.folder.run.pin({f"{context.folder.name}.task": fingerprint(problems)})
+    context.folder.pin({"task": fingerprint(problems)})
     return problems
 
 

@@ -38,7 +38,7 @@ def run_sft(config: SftStage, context: StageContext) -> dict[str, Any]:
     loop.train()
     after = loop.evaluate("after", num_steps)
     folder.save_model(lambda path: save_policy(parts.state.policy, path))
-    record = {
+    return {
         "name": folder.name,
         "before": before,
         "after": after,
@@ -47,9 +47,6 @@ def run_sft(config: SftStage, context: StageContext) -> dict[str, Any]:
         "held_out": asdict(parts.held_out.counts),
         "wall_seconds": wall_seconds(context),
     }
-    folder.mark_finished(folder.run.manifest["fingerprints"])
-    progress.stage_finished(folder.name, record)
-    return record
 
 
 def _told(name: str, samples: SampleSet) -> str:

@@ -119,14 +119,9 @@ def _pin_data(
     context: StageContext, tokenizer: PreTrainedTokenizerBase, train: SampleSet, held_out: SampleSet
 ) -> None:
     """Tie the run to the samples as they are trained on, and to the template that is saved with the model."""
-    name = context.folder.name
     template = blake2b(str(tokenizer.chat_template).encode(), digest_size=16).hexdigest()
-    context.folder.run.pin(
-        {
-            f"{name}.train": train.fingerprint(),
-            f"{name}.held_out": held_out.fingerprint(),
-            f"{name}.template": template,
-        }
+    context.folder.pin(
+        {"train": train.fingerprint(), "held_out": held_out.fingerprint(), "template": template}
     )
 
 

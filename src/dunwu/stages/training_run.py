@@ -34,7 +34,7 @@ def pin_model(context: StageContext) -> None:
     """
     source = Path(resolve_model(context.model.path))
     if source.is_dir():
-        context.folder.run.pin({"model": fingerprint(source)})
+        context.folder.pin({"start": fingerprint(source)})
 
 
 def stage_model(context: StageContext, checkpoint: Checkpoint | None) -> ModelConfig:
