@@ -132,6 +132,8 @@ class Stage:
             os.close(watch)
             for fd in os.pipe():
                 os.close(fd)
+            with open("/usr/bin/env", "rb") as program:  # for those who watch what the host uses
+                program.read(1)
         except OSError as error:
             self.starved.append(str(error))
 
