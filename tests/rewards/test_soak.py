@@ -18,9 +18,13 @@ from typing import Any
 import psutil
 import pytest
 
+from dunwu.config.code import CodeConfig, RunLimits
 from dunwu.config.reward import AccuracyReward, FormatReward, FunctionReward
+from dunwu.config.sandbox import BubblewrapSandbox
+from dunwu.errors import DependencyError
 from dunwu.records import Problem, Reward
 from dunwu.rewards.grading import Grader
+from dunwu.sandbox.open import open_executor
 
 NUM_SUBMITTERS = 8
 CPU_SECONDS = 0.3
@@ -50,6 +54,18 @@ class Case:
     function: float | str
 
 
+HOSTILE_PROGRAMS = (
+    "while True: pass",
+    "import os\nwhile True: os.fork()",
+    "x = bytearray(10**11)",
+    "while True: print('x' * 10**6)",
+    "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nos.kill(1, signal.SIGKILL)",
+    "import os, sys\nif os.fork() == 0:\n    os.setsid()\n    while True: pass\nsys.exit(0)",
+    "import threading\nwhile True: threading.Thread(target=lambda: input()).start()",
+)
+CODE = CodeConfig(test_limits=RunLimits(cpu_seconds=0.5, memory_mib=128, output_kib=64))
+
+
 def answered(answer: str) -> str:
     return f"<think>t</think><answer>{answer}</answer>"
 
@@ -57,6 +73,8 @@ def answered(answer: str) -> str:
 def case(n: int) -> Case:
     """The n-th case: none is like another, so that no verdict comes from memory."""
     hostile, honest = n % 50 == 0, n % 50
+    if n % 20 == 5:
+        return program_case(n)
     if hostile:
         kind, reference, answer = hostile_answer(n // 50)
         accuracy: float | str = WRONG
@@ -76,6 +94,18 @@ def case(n: int) -> Case:
     return Case(
         kind, Problem(f"p{n}", "k", "q", reference, "math", metadata=metadata), text, accuracy, function
     )
+
+
+def program_case(n: int) -> Case:
+    """A program that adds n to a number, or every fifth time one that is meant to hurt."""
+    tests = [{"stdin": "1", "stdout": str(n + 1)}]
+    task = {"language": "python", "tests": tests, "act": "length"}
+    kind, program, accuracy = "program", f"print(int(input()) + {n})", RIGHT
+    if n % 100 == 5:
+        kind, accuracy = "hostile program", WRONG
+        program = f"# {n}\n{HOSTILE_PROGRAMS[n // 100 % len(HOSTILE_PROGRAMS)]}"
+    text = answered(f"```python\n{program}\n```")
+    return Case(kind, Problem(f"p{n}", "k", "q", "", "code", metadata=task), text, accuracy, float(len(text)))
 
 
 def hostile_answer(n: int) -> tuple[str, str, str]:
@@ -112,6 +142,15 @@ def outcome(reward: Reward, part: str) -> float | str:
     return graded.status if graded.value is None else graded.value
 
 
+def has_sandbox() -> bool:
+    """Whether programs can be run here; where they cannot, the other cases are graded."""
+    try:
+        open_executor(BubblewrapSandbox()).close()
+    except DependencyError:
+        return False
+    return True
+
+
 class Watch:
     """Samples this process and its children while gradings run."""
 
@@ -134,7 +173,8 @@ class Watch:
             "memory": self.process.memory_info().rss,
             "handles": self.process.num_fds(),
             "threads": self.process.num_threads(),
-            "children": len(self.process.children(recursive=True)),
+            "children": len(self.process.children()),
+            "descendants": len(self.process.children(recursive=True)),
         }
 
     def _run(self) -> None:
@@ -160,10 +200,11 @@ def soak(tmp_path: Path) -> Callable[[int], dict[str, Any]]:
     """Grades `num` cases and checks everything; returns the figures."""
     (tmp_path / "mine.py").write_text(FUNCTION)
     function = FunctionReward(path=f"{tmp_path}/mine.py:judge", name="mine", weight=0, timeout_seconds=1.0)
-    rewards = [AccuracyReward(timeout_seconds=CPU_SECONDS), FormatReward(), function]
+    rewards = [AccuracyReward(timeout_seconds=CPU_SECONDS, code=CODE), FormatReward(), function]
+    code = has_sandbox()
 
     def run(num: int) -> dict[str, Any]:
-        cases = [case(n) for n in range(num)]
+        cases = [each for n in range(num) if (each := case(n)).problem.grader != "code" or code]
         watch = Watch()
         before = watch.sample()
         start = time.monotonic()
@@ -184,15 +225,17 @@ def soak(tmp_path: Path) -> Callable[[int], dict[str, Any]]:
         del futures, rewards_found
         gc.collect()
         assert counts["late_gradings"] == 0
-        assert wait_until(lambda: watch.sample()["children"] <= before["children"])
+        assert wait_until(lambda: watch.sample()["descendants"] <= before["descendants"])
         assert wait_until(lambda: watch.sample()["threads"] <= before["threads"])
         assert wait_until(lambda: watch.sample()["handles"] <= before["handles"])
         return {
-            "gradings": num,
+            "gradings": len(cases),
+            "kinds": dict(Counter(each.kind for each in cases)),
             "seconds": round(seconds, 1),
-            "gradings_per_second": round(num / seconds, 1),
+            "gradings_per_second": round(len(cases) / seconds, 1),
             "ended_at_their_limit": details["time"],
             "most_children": watch.most("children"),
+            "most_descendants": watch.most("descendants"),
             "most_handles": watch.most("handles"),
             "most_threads": watch.most("threads"),
             "memory_mib_first_fifth": watch.most("memory", 0.0, 0.2) // MEBIBYTE,
@@ -204,8 +247,8 @@ def soak(tmp_path: Path) -> Callable[[int], dict[str, Any]]:
 
 
 def check(figures: dict[str, Any]) -> None:
-    workers = min(4, len(os.sched_getaffinity(0))) + 1  # and one that calls the function
-    assert figures["most_children"] <= workers + 1  # one may end while its successor starts
+    # Grading processes, one that calls the function, one that keeps the sandbox; one may end while its successor starts.
+    assert figures["most_children"] <= min(4, len(os.sched_getaffinity(0))) + 3
     assert figures["ended_at_their_limit"] > 0
     # Two handles for each process, and those of the moment: far from one for each grading.
     assert figures["most_handles"] <= 64
