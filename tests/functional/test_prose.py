@@ -40,6 +40,7 @@ def test_taken_out_and_a_hole_left(piece: str) -> None:
     ("text", "kept"),
     [
         ("it costs $5 and he has $10 left", "it costs $ and he has $ left"),
+        ("from $5/person to-$9 now", "from $ /person to-$ now"),
         ("the price is $ high $ today", "the price is $ high $ today"),
         (r"a \$ sign and $x$ here", r"a \$ sign and here"),
         ("an ``` unclosed fence", "an ``` unclosed fence"),

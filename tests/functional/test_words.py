@@ -40,6 +40,7 @@ def test_words_of_every_script(text: str, found: list[tuple[str, str, int]]) -> 
         ("then Euler proved it", ["Euler"]),
         ("Euler proved it", []),
         ("Leonhard Euler proved it", ["Leonhard", "Euler"]),
+        ("by John Q. Smith there", ["John", "Smith"]),
         ("it holds. Wait, no", []),
         ("it holds.\n\n**Step**: so", []),
         ("1) Find it", []),
