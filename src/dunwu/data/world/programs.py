@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-_HIDDEN_INPUTS = (0, 3, 5, 7, 8, 9, 11)
+_HIDDEN_INPUTS = (0, 9)  # two more points: with the shown ones, more than a line or a square needs
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,7 @@ class ProgramProblem:
     @property
     def task(self) -> dict[str, Any]:
         """What the code grader needs: calls with inputs that are not among the shown ones, and what they return."""
-        inputs = [x for x in _HIDDEN_INPUTS if x not in (1, 2, self.third)]
-        calls = [{"function": "f", "args": [x], "expected": self.value(x)} for x in inputs]
+        calls = [{"function": "f", "args": [x], "expected": self.value(x)} for x in _HIDDEN_INPUTS]
         return {"language": "python", "calls": calls}
 
 
