@@ -5,6 +5,7 @@ import pytest
 from dunwu.config.code import CodeConfig, RunLimits
 from dunwu.records import Problem
 from dunwu.rewards.code import judge_code
+from dunwu.sandbox.records import Limits
 
 CONFIG = CodeConfig(test_limits=RunLimits(cpu_seconds=2.0, wall_seconds=8.0, memory_mib=256))
 PROMPT = '''import math
@@ -19,19 +20,42 @@ def mystery(x, y=None):
     """Return what only the tests know."""
 '''
 TEST = """
-import random, json, copy, os, re
+import colorsys, random
 
 def check(candidate):
     rng = random.Random(8171)
     for _ in range(5):
         n = rng.randint(1, 10**6)
-        expected = [n * 7919 % 10007, str(n)]
+        expected = [scale(n) * 7919 % 10007, str(n)]
         assert candidate(n) == expected
-    assert math.isclose(candidate(scale(1))[0], 3 * 7919 % 10007)
-    assert isinstance(candidate(5), list) and len(candidate(5)) == 2
-    assert sorted(candidate(2), key=str) == sorted([2 * 7919, "2"], key=str)
 """
-HONEST = "def mystery(x, y=None):\n    return [x * 7919 % 10007 if x != 2 else 2 * 7919, str(x)]\n"
+HONEST = "def mystery(x, y=None):\n    return [scale(x) * 7919 % 10007, str(x)]\n"
+FOOLS_ONE_PROCESS = {
+    *(
+        "sys.exit(0) when loaded",
+        "sys.exit(0) when called",
+        "os._exit(0) when loaded",
+        "os._exit(0) when called",
+    ),
+    *("quit in a thread", "an object that equals everything", "a list that equals everything"),
+    *(
+        "a list of things that equal everything",
+        "patches the modules that the test imports",
+        "patches the caller",
+    ),
+    *(
+        "redefines the helper and the check",
+        "looks for what is expected in the frames above",
+        "jumps over the test",
+    ),
+    *(
+        "looks for the test among modules and code",
+        "prints a pass at exit",
+        "leaves modules for the tester to import",
+    ),
+    "looks for a list of results in the frames above",
+}
+"""Those that a runner falls for which runs solution and test together and looks at the exit code."""
 
 WRITE_EVERYWHERE = """
 import json, os
@@ -76,9 +100,6 @@ class Anything:
     def __hash__(self): return 0
     def __len__(self): return 2
     def __getitem__(self, key): return self
-    def __iter__(self): return iter([self, self])
-    def __float__(self): return 1.0
-    __lt__ = __gt__ = __le__ = __ge__ = __eq__
     __class__ = list
 def mystery(x, y=None):
     return Anything()
@@ -91,9 +112,9 @@ class L(list):
 def mystery(x, y=None):
     return L([0, ""])
 """,
-    "a list of numbers that equal everything": """
+    "a list of things that equal everything": """
 class N(int):
-    __eq__ = __lt__ = __gt__ = __le__ = __ge__ = lambda self, other: True
+    __eq__ = lambda self, other: True
     __hash__ = int.__hash__
 class S(str):
     __eq__ = lambda self, other: True
@@ -113,13 +134,12 @@ def mystery(x, y=None):
     return []
 """,
     "patches the modules that the test imports": """
-import math, random, json, copy, operator
-math.isclose = lambda *a, **k: True
+import json, operator, random
 random.Random.randint = lambda *a: 1
 json.dumps = lambda *a, **k: '{"verdict": "AC"}'
 operator.eq = lambda *a: True
 def mystery(x, y=None):
-    return [7919, "1"]
+    return [3 * 7919 % 10007, "1"]
 """,
     "patches unittest": """
 import unittest
@@ -134,17 +154,16 @@ def scale(x):
     return 0
 def check(candidate):
     pass
-expected = None
 def mystery(x, y=None):
-    return None
+    return [0, str(x)]
 """,
     "leaves modules for the tester to import": """
 import os
-for name in ("random", "json", "copy", "re", "math", "os", "sitecustomize", "usercustomize", "encodings"):
+for name in ("colorsys", "random", "json", "copy", "re", "math", "os", "sitecustomize", "usercustomize", "encodings"):
     for folder in (os.getcwd(), "/tmp", "/dev/shm", os.path.expanduser("~")):
         try:
             with open(f"{folder}/{name}.py", "w") as file:
-                file.write("import os, sys\\nclass Random:\\n    def __init__(self, *a): os._exit(0)\\n")
+                file.write("import os, sys\\nos._exit(0)\\n")
         except OSError:
             pass
 def mystery(x, y=None):
@@ -199,13 +218,12 @@ def mystery(x, y=None):
     "looks for the test among modules and code": """
 import gc, sys, types
 def mystery(x, y=None):
-    for module in list(sys.modules.values()):
-        check = getattr(module, "check", None)
-        if check is not None:
-            sys.exit(0)
     for item in gc.get_objects():
-        if isinstance(item, types.FunctionType) and item.__code__.co_filename == "test_program":
+        if isinstance(item, types.FunctionType) and item.__name__ == "check":
             item.__code__ = (lambda *a, **k: None).__code__
+            sys.exit(0)
+        if isinstance(item, dict) and "check" in item:
+            sys.exit(0)
 """,
     "reads the tester's memory": """
 import os, re
@@ -363,6 +381,38 @@ if os.fork() == 0:
 def mystery(x, y=None):
     return None
 """,
+    "patches the caller": """
+import sys
+first = []
+def mystery(x, y=None):
+    caller = sys._getframe(1)
+    caller.f_globals.update(scale=lambda x: 0, str=lambda x: "")
+    if not first:
+        first.append(x)
+        return caller.f_locals["expected"]
+    return [0, ""]
+""",
+    "jumps over the test": """
+import sys
+def leap(frame, event, arg):
+    sys.exit(0)
+def mystery(x, y=None):
+    sys.settrace(lambda *a: None)
+    sys._getframe(1).f_trace = leap
+""",
+    "looks for a list of results in the frames above": """
+import sys
+def mystery(x, y=None):
+    frame = sys._getframe()
+    while frame is not None:
+        for name in ("result", "results", "outcomes", "report"):
+            if isinstance(frame.f_locals.get(name), list):
+                frame.f_locals[name].append("passed")
+            if isinstance(frame.f_locals.get(name), dict):
+                frame.f_locals[name]["verdict"] = "AC"
+        frame = frame.f_back
+    sys.exit(0)
+""",
     "traces its own interpreter": """
 import sys
 def trace(frame, event, arg):
@@ -412,6 +462,18 @@ def test_an_honest_program_is_paid(executor):
 def test_tampering_is_not_paid(executor, name):
     part = judge(executor, PROGRAMS[name])
     assert (part.value, part.status) == (0.0, "ok"), part
+
+
+def test_many_of_them_fool_a_runner_that_keeps_solution_and_test_together(executor):
+    """So that the tests above refuse real attacks, and not programs that would fail anywhere."""
+    fooled = set()
+    for name, code in PROGRAMS.items():
+        together = f"{PROMPT}\n{code}\n{TEST}\ncheck(mystery)\n"
+        limits = Limits(cpu_seconds=2.0, wall_seconds=4.0, memory_bytes=256 * 2**20)
+        execution = executor.run_python(together, b"", {}, limits)
+        if execution.outcome == "exited" and execution.exit_code == 0:
+            fooled.add(name)
+    assert fooled >= FOOLS_ONE_PROCESS, FOOLS_ONE_PROCESS - fooled
 
 
 def test_the_machine_still_judges_after_all_of_them(executor):
