@@ -44,6 +44,12 @@ def test_code_is_taken_from_the_answer_tag_too_and_scored_by_name():
         assert grader.grade(problem(), RIGHT).total == 0.0
 
 
+def test_a_box_beside_a_program_is_not_the_answer():
+    for answer_from in (("boxed",), ("answer_tag", "boxed", "text")):
+        with Grader([AccuracyReward(answer_from=answer_from)], num_workers=1) as grader:
+            assert grader.grade(problem(), f"{RIGHT}\nIt prints \\boxed{{3}}.").total == 1.0
+
+
 def test_problems_that_cannot_be_graded_are_listed():
     with Grader([AccuracyReward()], num_workers=1) as grader:
         problems = [problem(1), problem(2, tests=[]), problem(3, tests=[{"stdin": "", "stdout": ""}])]

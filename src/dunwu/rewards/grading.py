@@ -263,8 +263,10 @@ class Grader:
         return Reward(total, parts, vote)
 
     def _answer(self, item: GradingItem, answer_from: Sequence[AnswerSource]) -> str | None:
-        """Return the final answer in the first of the forms that the completion has."""
+        """Return the final answer in the first of the forms that the completion has; a program is in no box."""
         for form in answer_from:
+            if item.problem.grader == "code" and form == "boxed":
+                form = "text"
             answer = extract_answer(item.summary, form, finish_reason=item.finish_reason)
             if answer is not None and form == "text" and item.problem.grader in ("math", "numeric"):
                 answer = final_statement(answer).strip() or None
