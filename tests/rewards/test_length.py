@@ -27,6 +27,10 @@ def test_soft_overlong_is_dapos_equation_13(num_tokens: int, expected: float) ->
     assert overlong_part(item(num_tokens), config).value == pytest.approx(expected)
 
 
+def test_short_enough_is_plain_zero() -> None:
+    assert str(overlong_part(item(80), OverlongReward(max_tokens=100, cache_tokens=20)).value) == "0.0"
+
+
 def test_hard_overlong_counts_a_cut_completion_as_too_long() -> None:
     config = OverlongReward(max_tokens=100, cache_tokens=0)
     assert overlong_part(item(100), config).value == 0.0
