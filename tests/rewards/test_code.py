@@ -1,7 +1,10 @@
 """The code grader in the real sandbox: what is paid, and the verdicts, in each language."""
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -420,6 +423,15 @@ def test_a_missing_interpreter_is_named_with_what_to_install():
 def test_what_cannot_be_graded_is_found_before_training(executor, reference, task, why):
     fault = code_fault(problem(reference, **task), executor, CONFIG)
     assert (fault is None) if why is None else (fault is not None and why in fault), fault
+
+
+def test_the_task_objects_of_the_guide_can_be_graded(executor):
+    guide = (Path(__file__).parents[2] / "docs" / "code-reward.md").read_text()
+    objects = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", guide, re.DOTALL)]
+    assert len(objects) == 5
+    for task in objects:
+        assert task.pop("kind") == "code"
+        assert code_fault(problem(**task), executor, CONFIG) is None
 
 
 def test_the_same_verdicts_from_many_threads_at_once(judge):
