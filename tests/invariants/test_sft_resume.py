@@ -142,7 +142,7 @@ def test_the_run_did_everything(unkilled: tuple[dict[str, str], float]) -> None:
     assert "summary.json" in names
 
 
-@pytest.mark.parametrize("step", quick_and_slow((1, 5, 6, 10), range(1, NUM_STEPS + 1)))
+@pytest.mark.parametrize("step", quick_and_slow((5, 6), range(1, NUM_STEPS + 1)))
 def test_killed_after_each_step(
     step: int, recipe: Recipe, unkilled: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
@@ -152,7 +152,7 @@ def test_killed_after_each_step(
     assert finish(recipe, tmp_path / "run") == unkilled[0]
 
 
-@pytest.mark.parametrize("number", quick_and_slow((1, 8, 22), range(1, 40, 3)))
+@pytest.mark.parametrize("number", quick_and_slow((8, 22), range(1, 40, 3)))
 def test_killed_while_writing(
     number: int, recipe: Recipe, unkilled: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
@@ -162,7 +162,7 @@ def test_killed_while_writing(
     assert finish(recipe, tmp_path / "run") == unkilled[0]
 
 
-@pytest.mark.parametrize("number", quick_and_slow((0, 1), range(12)))
+@pytest.mark.parametrize("number", quick_and_slow((0,), range(12)))
 def test_killed_at_a_random_instant(
     number: int, recipe: Recipe, unkilled: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
