@@ -164,6 +164,7 @@ class Group:
             folder.mkdir(exist_ok=True)
         self._kills_before = 0
         self._bytes_before = 0
+        self._base_bytes: int | None = None
 
     @property
     def bounds_memory(self) -> bool:
@@ -176,7 +177,12 @@ class Group:
             (folder / "cgroup.procs").write_text(str(pid))
 
     def start_run(self, *, memory_bytes: int, processes: int) -> None:
-        """Set the bounds for what the group gets on top of what it has, and forget the last run's peak."""
+        """Set the bounds for a run, and forget the last run's peak.
+
+        The memory that the group had before its first run, the keeper's, comes on top. What earlier runs have left in it, such
+        as the cache of files that they read, does not: the kernel makes room there, and each run could else raise the next
+        one's bound.
+        """
         if "pids" in self._folders:
             folder, _ = self._folders["pids"]
             (folder / "pids.max").write_text(str(processes))
@@ -186,14 +192,19 @@ class Group:
         self._kills_before = self._kills()
         if version == 1:
             self._bytes_before = int((folder / "memory.usage_in_bytes").read_text())
-            limit = str(memory_bytes + self._bytes_before)
-            _set_v1_limits(folder, limit)
+            _set_v1_limits(folder, str(memory_bytes + self._base()))
             (folder / "memory.max_usage_in_bytes").write_text("0")
         else:
             self._bytes_before = int((folder / "memory.current").read_text())
-            (folder / "memory.max").write_text(str(memory_bytes + self._bytes_before))
+            (folder / "memory.max").write_text(str(memory_bytes + self._base()))
             with contextlib.suppress(OSError):  # a kernel without swap accounting
                 (folder / "memory.swap.max").write_text("0")
+
+    def _base(self) -> int:
+        """What the group had before its first run."""
+        if self._base_bytes is None:
+            self._base_bytes = self._bytes_before
+        return self._base_bytes
 
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel has ended a process of this run for want of memory."""

@@ -21,11 +21,11 @@ def _words(text: str) -> list[str]:
 
 _FILES = _words("""
     read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 open openat openat2 creat close close_range dup dup2
-    dup3 fcntl lseek stat fstat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat getdents getdents64 mkdir
+    dup3 lseek stat fstat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat getdents getdents64 mkdir
     mkdirat rmdir unlink unlinkat rename renameat renameat2 link linkat symlink symlinkat chmod fchmod fchmodat fchmodat2 chown
     fchown lchown fchownat truncate ftruncate fallocate fsync fdatasync umask utime utimes utimensat futimesat getcwd chdir fchdir
     statfs fstatfs sendfile splice tee copy_file_range flock readahead fadvise64 getxattr lgetxattr fgetxattr listxattr
-    llistxattr flistxattr inotify_init inotify_init1 inotify_add_watch inotify_rm_watch memfd_create mknod mknodat
+    llistxattr flistxattr mknod mknodat
 """)
 _MEMORY = _words("""
     mmap munmap mremap mprotect brk madvise msync mincore mlock munlock mlock2 mlockall munlockall membarrier get_mempolicy
@@ -48,8 +48,10 @@ _SIGNALS_AND_TIME = _words("""
 _WAITING_AND_TALKING = _words("""
     poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 pipe pipe2 bind
     listen accept accept4 connect getsockname getpeername sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown setsockopt
-    getsockopt shmget shmat shmdt shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl
+    getsockopt shmat shmdt shmctl semop semtimedop semctl msgsnd msgrcv msgctl
 """)
+_HOARDS = _words("memfd_create shmget semget msgget")
+"""Calls that take memory which belongs to no process: only a control group can bound it."""
 _NAMESPACES = _words("unshare setns mount umount2 pivot_root chroot sethostname capset seccomp")
 _DANGEROUS = _words("""
     ptrace process_vm_readv process_vm_writev process_madvise process_mrelease pidfd_getfd kcmp bpf perf_event_open
@@ -60,6 +62,7 @@ _DANGEROUS = _words("""
     fanotify_init fanotify_mark vmsplice personality setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid
     setgroups setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr mbind set_mempolicy migrate_pages move_pages
     sched_setscheduler sched_setparam sched_setattr ioprio_set memfd_secret mq_open mq_unlink sync syncfs
+    inotify_init inotify_init1 inotify_add_watch inotify_rm_watch
 """)
 _NEW_NAMESPACE_BITS = 0x7E020000  # every CLONE_NEW* flag that clone() knows
 _INT = 0xFFFFFFFF  # the kernel looks at the lower half of an int argument only, and so must we
@@ -94,6 +97,13 @@ _IOCTLS = {
     "SIOCGIFFLAGS": 0x8913,
 }
 _SIOCSIFFLAGS = 0x8914
+_FCNTLS = (
+    *range(8),  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_GETLK, F_SETLK, F_SETLKW
+    *(9, 11, 16),  # who gets a file's signals; not to choose it
+    *(36, 37, 38),  # locks of open files
+    *range(1030, 1035),  # F_DUPFD_CLOEXEC, sizes of pipes, seals
+)
+"""Commands of fcntl. Not F_NOTIFY and F_SETLEASE, which, as inotify, tell of what others do with a file."""
 
 
 def seccomp_library() -> ModuleType:
@@ -114,12 +124,13 @@ def seccomp_library() -> ModuleType:
 
 
 @cache
-def compile_filter(*, namespaces: bool) -> bytes:
+def compile_filter(*, namespaces: bool, hoards: bool = True) -> bytes:
     """Compile the filter.
 
     Args:
         namespaces: allow what is needed to make namespaces, for the keeper before the program starts; its program is under the
             filter without.
+        hoards: allow memory that belongs to no process, for where control groups bound it.
     Returns:
         A classic BPF program for this machine's architecture.
     Raises:
@@ -135,8 +146,13 @@ def compile_filter(*, namespaces: bool) -> bytes:
 
     for call in _known(library, _FILES + _MEMORY + _PROCESSES + _SIGNALS_AND_TIME + _WAITING_AND_TALKING):
         allow(call)
-    for call in _known(library, _DANGEROUS + ([] if namespaces else _NAMESPACES)):
+    for call in _known(library, _HOARDS if hoards else []):
+        allow(call)
+    refused = _DANGEROUS + ([] if namespaces else _NAMESPACES) + ([] if hoards else _HOARDS)
+    for call in _known(library, refused):
         rules.add_rule(library.ERRNO(errno.EPERM), call)
+    for command in _FCNTLS:
+        allow("fcntl", (1, _INT, command))
     if namespaces:
         for call in (*_NAMESPACES, "clone"):
             allow(call)

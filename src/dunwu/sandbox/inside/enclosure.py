@@ -92,6 +92,7 @@ class GivenEnclosure:
 
     work: str
     count_processes: bool
+    install_filter: Callable[[], None] | None = None
     temporary: bool = False
 
     @property
@@ -111,7 +112,9 @@ class GivenEnclosure:
         syscalls.set_dumpable(False)
 
     def filter_calls(self) -> None:
-        """Whoever made the place filters."""
+        """From here on, only system calls that programs need, where whoever made the place wants that on top of its own."""
+        if self.install_filter is not None:
+            self.install_filter()
 
     def kill_all(self, proc_fd: int) -> None:
         """End every descendant, also those that left their session or lost their parent."""

@@ -30,16 +30,16 @@ def main(read_fd: int, write_fd: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     write_all(write_fd, encode_message({"python": sys.version.split()[0]}))
     settings, blobs = read_message(partial(os.read, read_fd))
+    install = seccomp_installer(blobs[0]) if blobs else None
     if settings["mode"] == "nested":
         program.prepare_interpreter(settings["python_path"], settings["env"])
         write_all(write_fd, encode_message({"ready": True}))
-        install = seccomp_installer(blobs[0]) if blobs else None
         serve(read_fd, NestedEnclosure(install, os.getuid(), os.getgid()))
         return
     request = read_request(read_fd)
     if not request.argv:
         program.prepare_interpreter(settings["python_path"], request.env)
-    answer(request, GivenEnclosure(settings["work"], settings["count_processes"]), read_fd, write_fd)
+    answer(request, GivenEnclosure(settings["work"], settings["count_processes"], install), read_fd, write_fd)
 
 
 def serve(control_fd: int, enclosure: NestedEnclosure) -> None:

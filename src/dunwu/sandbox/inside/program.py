@@ -19,6 +19,7 @@ from dunwu.sandbox.inside.request import Request
 
 _SLACK_SECONDS = 1
 _OPEN_FILES = 512
+_OPEN_FILES_UNBOUND = 64  # where no control group counts what pipes and sockets hold
 _LOCKED_BYTES = 64 * 2**10
 _COMMON_MODULES = (
     *(
@@ -61,7 +62,8 @@ def set_limits(request: Request, own_processes: int) -> None:
     _bound(resource.RLIMIT_CPU, seconds, seconds + 1)
     _bound(resource.RLIMIT_CORE, 0, 0)
     _bound(resource.RLIMIT_FSIZE, request.file_bytes, request.file_bytes)
-    _bound(resource.RLIMIT_NOFILE, _OPEN_FILES, _OPEN_FILES)
+    files = _OPEN_FILES_UNBOUND if request.resident_bytes else _OPEN_FILES
+    _bound(resource.RLIMIT_NOFILE, files, files)
     _bound(resource.RLIMIT_MEMLOCK, _LOCKED_BYTES, _LOCKED_BYTES)
     _bound(resource.RLIMIT_STACK, request.stack_bytes, request.stack_bytes)
     if own_processes >= 0:

@@ -8,6 +8,7 @@ Runs inside the sandbox; the standard library only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import select
@@ -85,6 +86,8 @@ class Supervisor:
         for pair in (out, err, start):
             os.close(pair[1])
         self.output = {out[0]: bytearray(), err[0]: bytearray()}
+        for fd in self.output:
+            os.set_blocking(fd, False)
         self._watch(start[0], os.pidfd_open(self.child))
         self.enclosure.kill_all(self.proc_fd)
         if not self.started:  # it ended, or was stopped, before its start was looked at
@@ -133,8 +136,9 @@ class Supervisor:
             pause = max(0.0, min(deadline, tick) - time.monotonic())
             for fd, _ in poller.poll(pause * 1000 + 1):
                 if fd in self.output:
-                    if not self._collect(fd):
-                        poller.unregister(fd)
+                    with contextlib.suppress(BlockingIOError):
+                        if not self._collect(fd):
+                            poller.unregister(fd)
                 elif fd == start:
                     self._read_start(start)
                     poller.unregister(start)
@@ -170,7 +174,12 @@ class Supervisor:
         self.refusal = os.read(fd, 4096).decode(errors="replace")
 
     def _collect(self, fd: int) -> bool:
-        """Read what there is on a stream; False at its end."""
+        """Read what there is on a stream; False at its end.
+
+        Raises:
+            BlockingIOError: there is nothing. A program can open the other end of its own pipe and take back what it wrote
+                after poll has told of it; a read that waited would then wait as long as the program likes.
+        """
         data = os.read(fd, 65536)
         buffer = self.output[fd]
         buffer += data
@@ -183,7 +192,9 @@ class Supervisor:
         usage = read_descendants(self.proc_fd, self.pid_there).values()
         resident = sum(max(0, rss - self.shared_bytes) for _, rss in usage)
         self.own_bytes = max(self.own_bytes, resident)
-        self.cpu_seconds = sum(cpu for cpu, _ in usage)
+        # a chain of short-lived processes, each of which its child survives, shows nowhere but among the ended
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.cpu_seconds = sum(cpu for cpu, _ in usage) + ended.ru_utime + ended.ru_stime
         if self.cpu_seconds > self.request.cpu_seconds:
             self.stopped = self.stopped or "time"
         elif 0 < self.request.resident_bytes < resident:
@@ -192,7 +203,6 @@ class Supervisor:
     def _drain(self) -> None:
         """Read what is left in the pipes; nobody writes to them any more."""
         for fd in self.output:
-            os.set_blocking(fd, False)
             try:
                 while self._collect(fd):
                     if self.stopped == "output":
