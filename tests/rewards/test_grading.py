@@ -211,6 +211,13 @@ def test_without_accuracy_every_reference_is_gradable(problem: MakeProblem) -> N
 def test_votes_by_grader(problem: MakeProblem) -> None:
     assert vote_key(problem("5"), "$5.0$") == "5"
     assert vote_key(problem("5", "exact"), "$5.0$ ") == "$5.0$"
+    countdown = problem("", "countdown", numbers=[2, 3, 4], target=10)
+    same = {vote_key(countdown, answer) for answer in ("2*3+4", "4 + (3 × 2) = 10", "The answer is 4+2*3")}
+    assert same == {"10 from 2, 3, 4"}
+    assert vote_key(countdown, "2*5") == "10 from 2, 5"
+    assert vote_key(problem("2*3+4", "operators"), "4+2*3") == "10 from 2, 3, 4"
+    for prose in ("no way", "1/0", "1+" * 1000 + "1"):
+        assert vote_key(countdown, prose) == prose
 
 
 CASES = [

@@ -12,7 +12,7 @@ from dunwu.rewards.answers import AnswerSource
 from dunwu.rewards.bounded import MAX_ANSWER_CHARS, verdict
 from dunwu.rewards.choice import choice_fault, chosen, judge_choice, options_of
 from dunwu.rewards.code_grader import CodeGrader
-from dunwu.rewards.countdown import countdown_fault, judge_countdown
+from dunwu.rewards.countdown import countdown_fault, expression_key, judge_countdown
 from dunwu.rewards.exact import accepted_references, exact_match, text_fault, text_key, text_match
 from dunwu.rewards.instructions import instructions_fault, judge_instructions
 from dunwu.rewards.item import GradingItem
@@ -132,6 +132,8 @@ def vote_key(problem: Problem, answer: str) -> str:
             return canonical_answer(answer)
         case "text":
             return text_key(answer)
+        case "countdown" | "operators":
+            return expression_key(answer) or normalise_text(answer)
         case "choice":
             options = options_of(problem)
             return (None if isinstance(options, str) else chosen(answer, options)) or normalise_text(answer)

@@ -82,6 +82,16 @@ def makes_target(
     return value == target, "" if value == target else f"it makes {value}, not {target}"
 
 
+def expression_key(answer: str) -> str | None:
+    """Return one text for expressions of the same value over the same numbers, for majority votes; None for anything
+    but an expression."""
+    expression = _statement(answer).partition("=")[0]
+    if len(expression) > _CHARS_PER_NUMBER * (MAX_NUMBERS + 1):
+        return None
+    value, used = _evaluate(expression)
+    return None if value is None else f"{value} from {', '.join(map(str, sorted(used)))}"
+
+
 def _statement(answer: str) -> str:
     boxed = last_boxed(answer)
     text = unicodedata.normalize("NFKC", answer if boxed is None else boxed).strip()
