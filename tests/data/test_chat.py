@@ -180,6 +180,21 @@ def test_thinking_left_empty_on_purpose_is_closed_after_the_prompt(chat_tokenize
     ]
 
 
+def test_thinking_that_is_a_part_of_the_answer_is_missed_all_the_same(chat_tokenizer: Any) -> None:
+    form = ChatForm(chat_tokenizer("r1-distill"))
+    for thought, answer in (("4", "4"), ("it is", "Four it is."), ("Four it is.", "it is")):
+        assert pieces(form, talk(ASK, answer, thinking=(thought,))) == [
+            (R1_ASKED + "<think>\n", f"{thought}\n</think>\n\n{answer}<｜end▁of▁sentence｜>")
+        ]
+
+
+def test_thinking_before_tool_calls_cannot_be_put_back(chat_tokenizer: Any) -> None:
+    call = {"role": "assistant", "content": "<think>\nadd\n</think>\n\nso", "tool_calls": [{"name": "add"}]}
+    conversation = Conversation("line 1", ({"role": "user", "content": ASK}, call))
+    with pytest.raises(DataError, match=r"line 1, message 2: .* with tool calls, which cannot be put back"):
+        render_samples(ChatForm(chat_tokenizer("r1-distill")), conversation)
+
+
 def test_dropped_thinking_can_stay_dropped_or_be_refused(chat_tokenizer: Any) -> None:
     tokenizer = chat_tokenizer("r1-distill")
     conversation = talk(ASK, ANSWER, thinking=("Two and two.",))

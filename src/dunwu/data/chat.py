@@ -158,7 +158,7 @@ class _TurnRenderer:
             raise DataError(
                 f"{self.where}: the chat template drops or changes the text {answer.strip()[:80]!r}"
             )
-        if thinking is None or (_squeezed(thinking) in kept and (_squeezed(thinking) or not self.opened)):
+        if thinking is None or self._is_kept(thinking, answer, kept):
             return self._checked(shown, self._cut(rendered))
         match self.form.dropped_thinking:
             case "restore":
@@ -170,6 +170,13 @@ class _TurnRenderer:
                     f"{self.where}: the chat template drops the thinking of a turn that is trained on; set "
                     'template.dropped_thinking = "restore" to put it back, or "drop" to train on the answer alone'
                 )
+
+    def _is_kept(self, thinking: str, answer: str, kept: str) -> bool:
+        """Whether what the template wrote holds the thinking, and the answer behind it; an empty one has nothing to hold."""
+        if not _squeezed(thinking):
+            return not self.opened
+        _, found, after = kept.partition(_squeezed(thinking))
+        return bool(found) and _squeezed(answer) in after
 
     def _shown_before_rendered(self) -> str:
         """What stands before the turn in the template's own rendering of it.
@@ -188,6 +195,11 @@ class _TurnRenderer:
 
     def _restored(self) -> _Turn:
         """The turn with the thinking that the template dropped, behind the prompt, which may have opened it."""
+        if self.message.get("tool_calls"):
+            raise DataError(
+                f"{self.where}: the chat template drops the thinking of a turn with tool calls, which cannot be put back; set "
+                'template.dropped_thinking = "drop" to train on the rest'
+            )
         content = _with_thinking(self.message).strip()
         if self.opened and content.startswith(self.opened.strip()):
             content = content.removeprefix(self.opened.strip())
