@@ -100,6 +100,8 @@ def test_enough_is_enough_and_the_answer_has_no_steps() -> None:
     assert reasoning_steps_part(item, ReasoningStepsReward(enough_steps=2)).value == 1.0
     assert reasoning_steps_part(item, ReasoningStepsReward(enough_steps=1)).value == 1.0
     assert reasoning_steps_part(item, ReasoningStepsReward()).detail == "2 steps"
+    nothing_thought = GradingItem(PROBLEM, "1. a\n2. b", reasoning=None, summary="1. a\n2. b")
+    assert reasoning_steps_part(nothing_thought, ReasoningStepsReward()).value == 0.0
 
 
 @pytest.mark.parametrize("piece", [" ", "\n ", "#", "1", "(", "-", "> ", "第", "first", "1. "])
