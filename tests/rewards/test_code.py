@@ -117,6 +117,25 @@ def test_verdicts_on_javascript(judge, code, verdict):
     assert part.detail.startswith(f"{verdict}: "), part.detail
 
 
+@pytest.mark.parametrize(
+    ("language", "code"),
+    [
+        (
+            "python",
+            "import sys\nsys.setrecursionlimit(10**6)\ndef f(n): return f(n - 1) + 1 if n else 0\nprint(f(50000))",
+        ),
+        ("javascript", "function f(n) { return n ? f(n - 1) + 1 : 0 } console.log(f(50000))"),
+        (
+            "cpp",
+            "#include <cstdio>\nint f(int n) { volatile char b[99]; b[0] = 0; return n ? f(n - 1) + 1 + b[0] : 0; }\n"
+            'int main() { printf("%d", f(50000)); }',
+        ),
+    ],
+)
+def test_deep_recursion_is_no_error(judge, language, code):
+    assert judge(fenced(code, language), tests=[{"stdout": "50000"}], language=language).value == 1.0
+
+
 def test_scores_by_name(judge):
     two_of_three = fenced("a, b = map(int, input().split())\nprint(a + b if a != 4 else 0)")
     assert judge(two_of_three, tests=SUMS).value == 0.0
@@ -164,6 +183,12 @@ def test_calls_in_python(judge):
     )
     leetcode = "class Solution:\n    def pair(self, x, y):\n        return [sum(x), y]"
     assert judge(fenced(leetcode), calls=CALLS).value == 1.0
+    annotated = leetcode.replace("self, x, y", "self, x: List[int], y: Optional[str]").replace(
+        "sum(x)", "reduce(add, [*x, 0])"
+    )
+    annotated = "from operator import add\n" + annotated + "  # deque, heappush and inf are there too"
+    assert judge(fenced(annotated), calls=CALLS).value == 1.0
+    assert "NameError" in judge(fenced("def pair(x: List[int], y):\n    return 1"), calls=CALLS).detail
     named = [{**call, "function": "Solution.pair"} for call in CALLS]
     assert judge(fenced(leetcode), calls=named).value == 1.0
     keywords = [{"function": "f", "args": [1], "kwargs": {"b": 2}, "expected": {"a": 1, "b": 2}}]

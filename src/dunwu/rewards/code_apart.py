@@ -77,7 +77,7 @@ def bundle(*modules: ModuleType) -> str:
         f"for (name, text), code in zip({texts!r}, {codes!r}):\n"
         "    sys.modules[name] = module = types.ModuleType(name)\n"
         f"    known = MAGIC_NUMBER == {MAGIC_NUMBER!r} and sys.implementation.name == {sys.implementation.name!r}\n"
-        "    exec(marshal.loads(code) if known else compile(text, name, 'exec'), vars(module))\n"
+        "    exec(marshal.loads(code) if known else compile(text, name, 'exec', dont_inherit=True), vars(module))\n"
     )
 
 

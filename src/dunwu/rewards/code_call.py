@@ -10,6 +10,18 @@ import sys
 import types
 from typing import Any
 
+LEETCODE = """
+from typing import *
+from bisect import *
+from collections import *
+from functools import *
+from heapq import *
+from itertools import *
+from math import *
+import bisect, collections, functools, heapq, itertools, math, random, re, string, sys
+"""
+"""What a program with a class `Solution` finds imported, as it does where such problems come from."""
+
 
 def main() -> None:
     """Read the solution, the function's name and its arguments from stdin; write one line of JSON to stdout."""
@@ -27,11 +39,13 @@ def main() -> None:
 def perform(request: dict[str, Any]) -> str:
     """Return {"value"} or {"raised"} or {"syntax"}, as JSON."""
     try:
-        code = compile(request["solution"], "solution.py", "exec")
+        code = compile(request["solution"], "solution.py", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         return json.dumps({"syntax": str(error)})
     module = types.ModuleType("solution")
     sys.modules["solution"] = module
+    if "Solution" in code.co_names:
+        exec(LEETCODE, vars(module))
     try:
         exec(code, vars(module))
         function = _find(module, request["function"])

@@ -18,7 +18,7 @@ from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.records import Command, Execution, Limits
 
 _COMPILER = ("g++", "-std=c++20", "-O2", "-o", "main", "main.cpp")
-_JAVASCRIPT = ("node", "--stack-size=4000", "main.js")
+_JAVASCRIPT = ("node", "--stack-size=32000", "main.js")
 _CHECK_PYTHON = "import sys\ncompile(sys.stdin.buffer.read(), 'main.py', 'exec')\n"
 INSTALL: Mapping[Language, str] = {
     "python": "Python 3",

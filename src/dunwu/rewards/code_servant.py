@@ -107,7 +107,7 @@ class Servant:
         return ["ok", self._encode(result), changed]
 
     def _load(self, source: str) -> list[Any]:
-        code = compile(source, "solution.py", "exec")
+        code = compile(source, "solution.py", "exec", dont_inherit=True)
         sys.modules["solution"] = self._module
         exec(code, vars(self._module))
         return ["ok", None, []]

@@ -101,7 +101,7 @@ def run_test(solution: Solution, task: dict[str, Any]) -> dict[str, Any]:
     except (Exception, SolutionEndedError) as error:
         return {"verdict": "RE", "detail": _words(error)}
     try:
-        exec(compile(task["program"], "test_program", "exec"), space)
+        exec(compile(task["program"], "test_program", "exec", dont_inherit=True), space)
     except BaseException as error:
         if solution.unsupported:
             return {"verdict": "unsupported", "detail": solution.unsupported}
@@ -121,8 +121,8 @@ def _space(solution: Solution, task: dict[str, Any]) -> dict[str, Any]:
     only that is the solution's; without one, every name that nothing here defines.
     """
     space: dict[str, Any] = {"__name__": "test_program", "__builtins__": builtins}
-    exec(compile(task["prompt"], "prompt", "exec"), space)
-    code = compile(task["program"], "test_program", "exec")
+    exec(compile(task["prompt"], "prompt", "exec", dont_inherit=True), space)
+    code = compile(task["program"], "test_program", "exec", dont_inherit=True)
     names = {task["entry_point"]} if task["entry_point"] else set(_names(code))
     for name in names:
         if name in sys.stdlib_module_names:

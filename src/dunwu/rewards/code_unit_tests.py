@@ -78,7 +78,7 @@ class RepositoryImporter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if module.__name__ in self._tests:
             found = self._tests[module.__name__]
             module.__file__ = found["path"]
-            exec(compile(found["source"], found["path"], "exec"), vars(module))
+            exec(compile(found["source"], found["path"], "exec", dont_inherit=True), vars(module))
 
 
 def run_unit_tests(solution: Solution, task: dict[str, Any]) -> dict[str, Outcome]:
