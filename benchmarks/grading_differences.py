@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "rewards" / "corpus"))
@@ -44,9 +45,7 @@ class Side:
         """Return its verdict on a pair, "no verdict" if it gives none in time or dies."""
         process = self._process or self._start()
         assert process.stdin is not None
-        process.stdin.write(
-            json.dumps({"reference": shown_reference(pair), "completion": shown_answer(pair)}) + "\n"
-        )
+        process.stdin.write(json.dumps(shown(pair)) + "\n")
         process.stdin.flush()
         verdict = self._read(process, START_SECONDS)
         if not verdict:
@@ -84,20 +83,28 @@ class Side:
             return process.stdout.readline().strip() if selector.select(seconds) else ""
 
 
-def shown_reference(pair: Pair) -> str:
-    """Return the reference in the form that every side reads."""
-    bare = pair.reference
-    return bare if not bare.strip() or any(mark in bare for mark in ("$", "\\boxed", "####")) else f"${bare}$"
+def shown(pair: Pair) -> dict[str, Any]:
+    """Return the reference and the completion that every side judges, each in the form that all of them read best;
+    `answer_from` is for dunwu, which is told where a whole completion has its answer."""
+    reference, completion = pair.reference, pair.completion
+    if reference.strip() and not any(mark in reference for mark in ("$", "\\boxed", "####")):
+        reference = f"${reference}$"
+    if pair.answer is not None:
+        answer = _bare(pair.answer)
+        if not any(mark in answer for mark in OWN_FORM):
+            answer = f"\\boxed{{{answer}}}"
+        completion = f"<think>Let me think.</think>\n{answer}"
+    answer_from = ["boxed", "text"] if pair.answer is not None else [pair.answer_from]
+    return {"reference": reference, "completion": completion, "answer_from": answer_from}
 
 
-def shown_answer(pair: Pair) -> str:
-    """Return the completion that every side judges."""
-    if pair.answer is None:
-        return pair.completion
-    answer = pair.answer
-    if not any(mark in answer for mark in OWN_FORM):
-        answer = f"\\boxed{{{answer}}}"
-    return f"<think>Let me think.</think>\n{answer}"
+def _bare(answer: str) -> str:
+    """Return an answer without delimiters around the whole of it: no one writes them within a box."""
+    for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`")):
+        inner = answer[len(left) : -len(right)]
+        if inner and answer == left + inner + right and left not in inner:
+            return inner
+    return answer
 
 
 def comparable(pair: Pair) -> bool:
@@ -176,16 +183,19 @@ def category_table(pairs: list[Pair], verdicts: dict[str, list[str]]) -> str:
 
 
 def example_table(pairs: list[Pair], verdicts: dict[str, list[str]]) -> str:
-    """Return the first pairs of each category on which a peer errs."""
+    """Return pairs of each category on which a side errs, those that are paid for a wrong answer first."""
     lines = [
         "| reference | answer | people | " + " | ".join(verdicts) + " |",
         "|---|---|---|" + "---|" * len(verdicts),
     ]
-    shown: Counter[str] = Counter()
-    for pair, *found in zip(pairs, *verdicts.values(), strict=True):
-        if all(verdict == pair.verdict for verdict in found) or shown[pair.category] >= MAX_EXAMPLES:
+    rows = [row for row in zip(pairs, *verdicts.values(), strict=True) if {*row[1:]} != {row[0].verdict}]
+    order = list(dict.fromkeys(pair.category for pair in pairs))
+    rows.sort(key=lambda row: (order.index(row[0].category), row[0].verdict != "wrong"))
+    num_shown: Counter[str] = Counter()
+    for pair, *found in rows:
+        num_shown[pair.category] += 1
+        if num_shown[pair.category] > MAX_EXAMPLES:
             continue
-        shown[pair.category] += 1
         cells = [_code(pair.reference), _code(pair.answer if pair.answer is not None else pair.completion)]
         marks = [verdict if verdict == pair.verdict else f"**{verdict}**" for verdict in found]
         lines.append(f"| {' | '.join([*cells, pair.verdict, *marks])} |")

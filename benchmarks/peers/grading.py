@@ -2,7 +2,7 @@
 
     python -m benchmarks.peers.grading SIDE CPU_SECONDS
 
-Reads one JSON line {"reference", "completion"} at a time from standard input and answers each with one line:
+Reads one JSON line {"reference", "completion", "answer_from"} at a time from standard input and answers each with one line:
 "right", "wrong", "not_gradable" (no reward is given), or "error: ..." for an exception. A process of its own,
 because the peers compute in the caller's and can only be stopped by ending that: the kernel ends it when one
 pair takes more processor time than it may.
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 MEMORY_BYTES = 4 << 30
+Judge = Callable[[str, str, list[str]], float | None]
 SIDES = ("math-verify", "TRL", "open-r1", "dunwu")
 
 
@@ -31,7 +32,7 @@ def main() -> None:
         pair = json.loads(line)
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         try:
-            reward = judge(pair["reference"], pair["completion"])
+            reward = judge(pair["reference"], pair["completion"], pair["answer_from"])
         except Exception as error:
             verdict = f"error: {type(error).__name__}"
         else:
@@ -40,28 +41,28 @@ def main() -> None:
         print(verdict, file=replies, flush=True)
 
 
-def _judges() -> dict[str, Callable[[], Callable[[str, str], float | None]]]:
+def _judges() -> dict[str, Callable[[], Judge]]:
     return {"math-verify": _math_verify, "TRL": _trl, "open-r1": _open_r1, "dunwu": _dunwu}
 
 
-def _math_verify() -> Callable[[str, str], float | None]:
+def _math_verify() -> Judge:
     """parse and verify with all their defaults, as the README of math-verify shows them."""
     from math_verify import parse, verify
 
-    return lambda reference, completion: float(verify(parse(reference), parse(completion)))
+    return lambda reference, completion, _: float(verify(parse(reference), parse(completion)))
 
 
-def _trl() -> Callable[[str, str], float | None]:
+def _trl() -> Judge:
     """The function that is installed."""
     from trl.rewards import accuracy_reward
 
-    def judge(reference: str, completion: str) -> float | None:
+    def judge(reference: str, completion: str, _: list[str]) -> float | None:
         return accuracy_reward([[{"role": "assistant", "content": completion}]], [reference])[0]
 
     return judge
 
 
-def _open_r1() -> Callable[[str, str], float | None]:
+def _open_r1() -> Judge:
     """What open-r1's accuracy reward asks of math-verify, put together anew: it is not on a package index.
 
     The reference is parsed with the extraction defaults, first match only; the answer as LaTeX only, a box before
@@ -78,7 +79,7 @@ def _open_r1() -> Callable[[str, str], float | None]:
         try_extract_without_anchor=False,
     )
 
-    def judge(reference: str, completion: str) -> float | None:
+    def judge(reference: str, completion: str, _: list[str]) -> float | None:
         gold = parse(reference, extraction_mode="first_match")
         if not gold:
             return None
@@ -88,15 +89,20 @@ def _open_r1() -> Callable[[str, str], float | None]:
     return judge
 
 
-def _dunwu() -> Callable[[str, str], float | None]:
+def _dunwu() -> Judge:
     from dunwu.config.reward import AccuracyReward
     from dunwu.records import Problem
     from dunwu.rewards.grading import Grader
 
-    grader = Grader([AccuracyReward(answer_from=("boxed", "text"), timeout_seconds=2.0)], num_workers=1)
+    def grader(*answer_from: str) -> Grader:
+        reward = AccuracyReward.model_validate({"answer_from": answer_from, "timeout_seconds": 2.0})
+        return Grader([reward], num_workers=1)
 
-    def judge(reference: str, completion: str) -> float | None:
-        return grader.grade(Problem("p", "k", "q", reference, "math"), completion).total
+    boxed_or_text, boxed = grader("boxed", "text"), grader("boxed")
+
+    def judge(reference: str, completion: str, answer_from: list[str]) -> float | None:
+        side = boxed if answer_from == ["boxed"] else boxed_or_text
+        return side.grade(Problem("p", "k", "q", reference, "math"), completion).total
 
     return judge
 

@@ -12,7 +12,8 @@ _DELIMITED = re.compile(
     r"\$\$([^$]*)\$\$|(?<!\\)\$([^$]*)(?<!\\)\$|\\\(((?:[^\\]|\\(?![()]))*)\\\)|\\\[((?:[^\\]|\\(?![\[\]]))*)\\\]"
 )
 _ANSWER_MARK = re.compile(
-    r"(?:answer(?![A-Za-z])(?: is)?|答案[是为]?|####) ?[:=：]?[ \t]*(?=\S)", re.IGNORECASE
+    r"(?:answer(?![A-Za-z])(?: is)?|答案[是为]?|####)(?:\*\*(?=[ :=：]))? ?[:=：]?(?:\*\*(?=[ \t]))?[ \t]*(?=\S)",
+    re.IGNORECASE,
 )
 _OR = re.compile(r"(?<![A-Za-z])or(?![A-Za-z])|或")
 _JOINS = re.compile(r"\s*(?:,|;|、|/|,?\s*(?:or|and|或|和))\s*")
@@ -76,7 +77,8 @@ def final_statement(text: str) -> str:
         return text
     marks = list(_ANSWER_MARK.finditer(text))
     if marks:
-        return text[marks[-1].end() :].partition("\n")[0]
+        line = text[marks[-1].end() :].partition("\n")[0]
+        return line.removeprefix("**") if line.count("**") % 2 else line
     line = text.rstrip().rpartition("\n")[2]
     segments = list(_DELIMITED.finditer(line))
     if segments:
