@@ -96,6 +96,11 @@ def test_endless_job_ends_at_its_processor_time_and_the_next_job_works(pool: Wor
     assert pool.run(QUICK, 5.0)["right"] is True
 
 
+def test_the_first_job_of_a_process_has_all_of_its_time(pool: WorkerPool) -> None:
+    # Building the parser's tables takes more than this; an answer takes a hundredth of it.
+    assert pool.run({"kind": "math_reference", "reference": "x^2-1"}, 0.15) == {"fault": None}
+
+
 def test_waiting_for_a_process_is_not_grading_time() -> None:
     pool = WorkerPool(1)
     with ThreadPoolExecutor(8) as threads:

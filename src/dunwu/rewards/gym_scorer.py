@@ -42,6 +42,11 @@ def _scorer(name: str, params: str) -> tuple[Any, bool]:
     return dataset, evaluates_answers(dataset)
 
 
+def load_scorer(name: str, params: dict[str, Any]) -> None:
+    """Make a data set's scorer ahead of its use."""
+    _scorer(name, json.dumps(params, sort_keys=True))
+
+
 def is_formula(text: str) -> bool:
     """Return whether a text is only a literal or a formula: no attribute, no call but of mathematical
     functions."""

@@ -8,7 +8,6 @@ JSON.
 """
 
 import contextlib
-import importlib
 import json
 import os
 import resource
@@ -23,11 +22,6 @@ Prepare = Callable[[dict[str, Any]], None]
 
 MEMORY_LIMIT_BYTES = 3 << 30
 PARENT_CHECK_SECONDS = 2.0
-_MODULES = {
-    "math": "dunwu.rewards.equality",
-    "math_reference": "dunwu.rewards.equality",
-    "gym": "dunwu.rewards.gym_scorer",
-}
 _FORBIDDEN_EVENTS = (
     *("os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "os.kill", "os.putenv"),
     *("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "os.ch"),
@@ -135,12 +129,21 @@ def serve(connection: Connection, run: Run, prepare: Prepare, guard: Guard | Non
             return
 
 
-def _import_grader(job: dict[str, Any]) -> None:
-    with contextlib.suppress(ImportError, KeyError):  # run_job meets it again, and says so
-        importlib.import_module(_MODULES[job["kind"]])
+def _prepare(job: dict[str, Any]) -> None:
+    """Load what a kind of job needs, so that no answer's time is spent on it: imports, parser tables, word lists."""
+    with contextlib.suppress(Exception):  # run_job meets it again, and says so
+        match job["kind"]:
+            case "math" | "math_reference":
+                from dunwu.rewards.equality import warm_up
+
+                warm_up()
+            case "gym":
+                from dunwu.rewards.gym_scorer import load_scorer
+
+                load_scorer(job["dataset"], job["params"])
 
 
 if __name__ == "__main__":
     set_signals()
     _set_limits()
-    serve(Connection(int(sys.argv[1])), run_job, _import_grader, Guard())
+    serve(Connection(int(sys.argv[1])), run_job, _prepare, Guard())
