@@ -11,6 +11,7 @@ from pathlib import Path
 from dunwu.config.sandbox import BubblewrapSandbox
 from dunwu.errors import ConfigError
 
+PRIVATE_FOLDERS = ("/work", "/tmp", "/dev/shm")
 _SYSTEM = ("/usr",)
 _LINKED = (
     "/bin",
@@ -43,7 +44,7 @@ def find_interpreter(config: BubblewrapSandbox) -> Interpreter:
     """Return the interpreter that runs Python programs: never a virtual environment's, but the one it was made from.
 
     Raises:
-        ConfigError: the configured program does not exist.
+        ConfigError: the configured program does not exist or does not run, or lies where programs cannot see it.
     """
     if config.python is None:
         program, prefix = os.path.realpath(sys._base_executable), sys.base_prefix  # type: ignore[attr-defined]
@@ -57,7 +58,32 @@ def find_interpreter(config: BubblewrapSandbox) -> Interpreter:
     site_packages = _find_site_packages(program)
     if Path(program).is_relative_to("/usr"):
         return Interpreter(program, None, site_packages)
-    return Interpreter(program, os.path.realpath(prefix), site_packages)
+    prefix = os.path.realpath(prefix)
+    _check_visible(prefix, f"the interpreter {program}", 'name another: sandbox.python = "/usr/bin/python3"')
+    return Interpreter(program, prefix, site_packages)
+
+
+def check_paths(config: BubblewrapSandbox) -> None:
+    """Make sure that what programs are to see is there, and not where they have folders of their own.
+
+    Raises:
+        ConfigError: a path is not absolute, does not exist, or would be hidden.
+    """
+    for key in ("python_path", "read_only_paths"):
+        for path in getattr(config, key):
+            if not os.path.isabs(path) or not os.path.exists(path):
+                raise ConfigError(
+                    f"sandbox.{key}: {path} does not exist or is not absolute; name what is there"
+                )
+            _check_visible(path, f"sandbox.{key}: {path}", "move it, or copy it to another place")
+
+
+def _check_visible(path: str, name: str, advice: str) -> None:
+    for private in PRIVATE_FOLDERS:
+        if Path(path).is_relative_to(private):
+            raise ConfigError(
+                f"{name} lies in {private}, where every program has a folder of its own; {advice}"
+            )
 
 
 def _find_site_packages(program: str) -> tuple[str, ...]:
@@ -103,7 +129,7 @@ def root_arguments(bound: dict[str, str], emptied: tuple[str, ...], disk_bytes: 
         arguments += ["--dev-bind", path, path]
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         arguments += ["--symlink", f"/proc/self/fd{target}", f"/dev/{name}"]
-    for path in ("/work", "/tmp", "/dev/shm"):
+    for path in PRIVATE_FOLDERS:
         if disk_bytes is None:
             arguments += ["--dir", path]
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from dunwu.config.sandbox import BubblewrapSandbox, DockerSandbox, HttpSandbox, UnsafeSandbox
@@ -15,7 +16,7 @@ from dunwu.sandbox.docker import DockerExecutor, check_engine
 from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.filters import compile_filter
 from dunwu.sandbox.jail import Blueprint, jail_environment
-from dunwu.sandbox.jail_root import find_interpreter
+from dunwu.sandbox.jail_root import check_paths, find_interpreter
 from dunwu.sandbox.piston import HttpExecutor
 from dunwu.sandbox.unsafe import UnsafeExecutor
 from dunwu.sandbox.verify import verify_isolation
@@ -62,9 +63,10 @@ def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise DependencyError(f"programs cannot be isolated: {_INSTALL}")
-    filters = _compile_filters(config)
     hierarchies = find_hierarchies()
+    filters = _compile_filters(config, any("memory" in one.controllers for one in hierarchies))
     remove_stale_groups(hierarchies)
+    check_paths(config)
     interpreter = find_interpreter(config)
     faults = []
     for nested in (True, False):
@@ -74,8 +76,8 @@ def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
             paths=config.read_only_paths,
             python_path=config.python_path,
             env=jail_environment(interpreter, config.python_path),
-            outer_filter=filters[nested],
-            inner_filter=filters[False],
+            outer_filter=filters.nested if nested else filters.flat,
+            inner_filter=filters.program,
             nested=nested,
         )
         executor = BubblewrapExecutor(
@@ -85,7 +87,7 @@ def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
             describe_layers(blueprint, hierarchies),
         )
         try:
-            verify_isolation(executor, visible=blueprint.visible, seccomp=bool(filters[False]))
+            verify_isolation(executor, visible=blueprint.visible, seccomp=bool(filters.program))
         except SandboxError as error:
             executor.close()
             faults.append(str(error))
@@ -119,15 +121,28 @@ def _log_layers(executor: Executor) -> None:
     _LOG.info("%s", ", ".join(f"{name}: {what}" for name, what in executor.describe().items()))
 
 
-def _compile_filters(config: BubblewrapSandbox) -> dict[bool, bytes]:
-    """Return the system call filters, by whether they allow new namespaces; empty where that layer is given up."""
+@dataclass(frozen=True)
+class _Filters:
+    """System call filters, empty where that layer is given up: of a keeper that makes namespaces, of one that does not, and
+    of the program on top of either."""
+
+    nested: bytes = b""
+    flat: bytes = b""
+    program: bytes = b""
+
+
+def _compile_filters(config: BubblewrapSandbox, memory_is_bound: bool) -> _Filters:
     try:
-        return {namespaces: compile_filter(namespaces=namespaces) for namespaces in (True, False)}
+        return _Filters(
+            compile_filter(namespaces=True),
+            compile_filter(namespaces=False),
+            compile_filter(namespaces=False, hoards=memory_is_bound),
+        )
     except DependencyError as error:
         if config.require_seccomp:
             raise
         _LOG.warning("sandbox WITHOUT a system call filter: %s", error)
-        return {True: b"", False: b""}
+        return _Filters()
 
 
 def describe_layers(blueprint: Blueprint, hierarchies: tuple[Hierarchy, ...]) -> dict[str, str]:
