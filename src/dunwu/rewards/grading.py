@@ -236,7 +236,7 @@ class Grader:
         parts: dict[str, RewardPart] = {}
         for reward in self._in_order:
             parts[reward.part_name] = self._part(reward, item, parts)
-        return {reward.part_name: parts[reward.part_name] for reward in self._rules}
+        return parts
 
     def _part(self, reward: RuleReward, item: GradingItem, judged: Mapping[str, RewardPart]) -> RewardPart:
         try:
