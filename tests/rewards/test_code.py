@@ -18,6 +18,7 @@ from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.records import Command, Execution, Limits
 
 CONFIG = CodeConfig(test_limits=RunLimits(cpu_seconds=1.0, wall_seconds=10.0, memory_mib=256, output_kib=64))
+HASTY = CONFIG.model_copy(update={"test_limits": CONFIG.test_limits.model_copy(update={"cpu_seconds": 0.3})})
 SUMS = [
     {"stdin": "1 2\n", "stdout": "3\n"},
     {"stdin": "4 5\n", "stdout": "9\n"},
@@ -76,8 +77,8 @@ def test_a_right_program_is_paid_in_each_language(judge, language):
     ],
 )
 def test_verdicts_on_python(judge, code, verdict):
-    wall_seconds = 0.5 if "sleep" in code else 10.0
-    limits = CONFIG.test_limits.model_copy(update={"wall_seconds": wall_seconds})
+    limits = HASTY.test_limits if verdict == "TLE" else CONFIG.test_limits
+    limits = limits.model_copy(update={"wall_seconds": 0.5 if "sleep" in code else 10.0})
     part = judge(fenced(code), config=CONFIG.model_copy(update={"test_limits": limits}), tests=SUMS)
     assert (part.value, part.status) == (0.0, "ok")
     assert part.detail.startswith(f"{verdict}: "), part.detail
@@ -96,7 +97,9 @@ def test_verdicts_on_python(judge, code, verdict):
     ],
 )
 def test_verdicts_on_cpp(judge, code, verdict):
-    part = judge(fenced(code, "c++"), tests=SUMS, language="cpp")
+    part = judge(
+        fenced(code, "c++"), config=HASTY if verdict == "TLE" else CONFIG, tests=SUMS, language="cpp"
+    )
     assert (part.value, part.status) == (0.0, "ok")
     assert part.detail.startswith(f"{verdict}: "), part.detail
 
@@ -112,7 +115,7 @@ def test_verdicts_on_cpp(judge, code, verdict):
     ],
 )
 def test_verdicts_on_javascript(judge, code, verdict):
-    part = judge(fenced(code, "js"), tests=SUMS, language="js")
+    part = judge(fenced(code, "js"), config=HASTY if verdict == "TLE" else CONFIG, tests=SUMS, language="js")
     assert (part.value, part.status) == (0.0, "ok")
     assert part.detail.startswith(f"{verdict}: "), part.detail
 
@@ -215,7 +218,7 @@ def test_calls_in_python(judge):
     ],
 )
 def test_verdicts_on_calls(judge, code, verdict, why):
-    part = judge(fenced(code), calls=CALLS)
+    part = judge(fenced(code), config=HASTY if verdict == "TLE" else CONFIG, calls=CALLS)
     assert part.value == 0.0
     assert part.detail.startswith(f"{verdict}: "), part.detail
     assert why in part.detail

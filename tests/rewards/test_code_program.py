@@ -1,5 +1,7 @@
 """Test programs (HumanEval, MBPP) in the real sandbox, apart from what they test."""
 
+from dataclasses import replace
+
 import pytest
 
 from dunwu.config.code import CodeConfig, RunLimits
@@ -20,9 +22,9 @@ def check(candidate):
 
 @pytest.fixture
 def run(executor):
-    def judge(code: str, program: str, **task: object) -> TestResult:
+    def judge(code: str, program: str, limits: Limits = LIMITS, **task: object) -> TestResult:
         described = read_code_task({"test_program": program, **task})
-        return run_test_program(code, program, described, executor, LIMITS)
+        return run_test_program(code, program, described, executor, limits)
 
     return judge
 
@@ -99,7 +101,8 @@ assert text.getvalue() == "xxx\\n"
     ],
 )
 def test_verdicts(run, code, verdict):
-    result = run(code, "assert f(1) == 2")
+    limits = replace(LIMITS, cpu_seconds=0.3) if verdict == "TLE" else LIMITS
+    result = run(code, "assert f(1) == 2", limits=limits)
     assert result.verdict == verdict, result
 
 
