@@ -139,5 +139,5 @@ def test_where_memory_is_not_bound_none_can_be_hoarded():
 
 def test_without_the_library_its_name_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyseccomp", None)
-    with pytest.raises(DependencyError, match="libseccomp2.*pyseccomp"):
+    with pytest.raises(DependencyError, match=r"libseccomp2.*pyseccomp"):
         filters.seccomp_library()

@@ -30,6 +30,11 @@ _SETTINGS = (
 )
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
+_ASK_INTERPRETER = """
+import os, site, sys
+print(sys.version_info >= (3, 9), *filter(os.path.isdir, map(os.path.realpath, site.getsitepackages())), sep="\\n")
+"""
+
 
 @dataclass(frozen=True)
 class Interpreter:
@@ -90,16 +95,18 @@ def _find_site_packages(program: str) -> tuple[str, ...]:
     """Ask an interpreter where packages are installed for it.
 
     Raises:
-        ConfigError: it does not answer.
+        ConfigError: it does not answer, or is too old for the keeper.
     """
-    code = "import os, site; print(*filter(os.path.isdir, map(os.path.realpath, site.getsitepackages())), sep='\\n')"
     try:
         done = subprocess.run(
-            [program, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True
+            [program, "-I", "-c", _ASK_INTERPRETER], capture_output=True, text=True, timeout=60, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ConfigError(f"sandbox.python: {program} does not run: {error}") from error
-    return tuple(done.stdout.splitlines())
+    recent, *folders = done.stdout.splitlines() or [""]
+    if recent != "True":
+        raise ConfigError(f"sandbox.python: {program} is not Python 3.9 or newer; name one that is")
+    return tuple(folders)
 
 
 def root_arguments(bound: dict[str, str], emptied: tuple[str, ...], disk_bytes: int | None) -> list[str]:

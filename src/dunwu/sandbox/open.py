@@ -26,10 +26,11 @@ _INSTALL = (
     "install bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap; "
     "Arch: pacman -S bubblewrap)"
 )
-_SYSCTLS = {
-    "/proc/sys/kernel/unprivileged_userns_clone": "0",
-    "/proc/sys/user/max_user_namespaces": "0",
-    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1",
+_SETTINGS = Path("/proc/sys")
+_FORBIDDING = {
+    "kernel.apparmor_restrict_unprivileged_userns": "1",
+    "user.max_user_namespaces": "0",
+    "kernel.unprivileged_userns_clone": "0",
 }
 
 
@@ -166,19 +167,19 @@ def describe_layers(blueprint: Blueprint, hierarchies: tuple[Hierarchy, ...]) ->
 
 def advise() -> str:
     """Say what has to be allowed on this machine, as far as its settings tell."""
-    found = []
-    for path, bad in _SYSCTLS.items():
-        place = Path(path)
-        if place.is_file() and place.read_text().strip() == bad:
-            found.append(path.removeprefix("/proc/sys/").replace("/", "."))
-    if any("apparmor" in name for name in found):
+    forbidding = []
+    for name, value in _FORBIDDING.items():
+        place = _SETTINGS / name.replace(".", "/")
+        if place.is_file() and place.read_text().strip() == value:
+            forbidding.append(name)
+    if "kernel.apparmor_restrict_unprivileged_userns" in forbidding:
         return (
             "AppArmor forbids user namespaces here (Ubuntu 23.10 and newer): give bwrap a profile with `userns,` in "
             "/etc/apparmor.d, or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
         )
-    if "user.max_user_namespaces" in found:
+    if "user.max_user_namespaces" in forbidding:
         return "allow user namespaces: sysctl -w user.max_user_namespaces=10000"
-    if found:
+    if forbidding:
         return "allow user namespaces: sysctl -w kernel.unprivileged_userns_clone=1"
     return (
         "allow user namespaces on this machine; in a container, start it with the right to make them "
