@@ -23,6 +23,7 @@ from dunwu.sandbox.records import Execution, Limits
 from dunwu.sandbox.requests import read_answer
 
 _RUNS_OF_A_JAIL = 10_000
+_ATTEMPTS = 3
 _KEEPER_PROCESSES = 3  # keeper, supervisor, reaper
 _KEEPER_BYTES = 16 * 2**20  # what supervisor and reaper need beside the program
 _KILLED: tuple[dict[str, Any], list[bytes]] = (
@@ -55,14 +56,9 @@ class BubblewrapExecutor(KeeperExecutor):
     def _run_request(
         self, request: Request, limits: Limits, label: str
     ) -> tuple[Execution, Mapping[str, bytes]]:
-        jail = self._take(limits)
+        jail = self._take_bounded(request, limits)
         keep = False
         try:
-            if jail.group is not None:
-                jail.group.start_run(
-                    memory_bytes=limits.memory_bytes + _keeper_bytes(request),
-                    processes=limits.processes + _KEEPER_PROCESSES,
-                )
             answer = _converse(jail, request)
             keep = answer is not None and jail.blueprint.nested and jail.runs < _RUNS_OF_A_JAIL
             execution, left = read_answer(*(answer or _KILLED))
@@ -73,6 +69,30 @@ class BubblewrapExecutor(KeeperExecutor):
             else:
                 jail.kill()
 
+    def _take_bounded(self, request: Request, limits: Limits) -> Jail:
+        """Return a jail whose group, if it has one, holds a run to its limits.
+
+        Raises:
+            SandboxError: the kernel does not take the limits, not even for new jails.
+        """
+        fault = ""
+        for _ in range(_ATTEMPTS):
+            jail = self._take(limits)
+            if jail.group is None:
+                return jail
+            try:
+                jail.group.start_run(
+                    memory_bytes=limits.memory_bytes + _keeper_bytes(request),
+                    processes=limits.processes + _KEEPER_PROCESSES,
+                )
+                return jail
+            except OSError as error:  # more in use than the new limit, and the kernel could not drop it
+                fault = str(error)
+                jail.kill()
+        raise SandboxError(
+            f"control groups do not hold programs to {limits}: {fault}; close the sandbox and open it again"
+        )
+
     def _take(self, limits: Limits) -> Jail:
         """Return an idle jail, or start one."""
         while True:
@@ -80,7 +100,7 @@ class BubblewrapExecutor(KeeperExecutor):
                 jail = self._idle.pop() if self._idle else None
             if jail is None:
                 break
-            if jail.is_alive():
+            if jail.is_alive() and not (jail.group is not None and jail.group.has_leftovers()):
                 return jail
             jail.kill()
         return self._starter.submit(self._start_jail, limits).result()

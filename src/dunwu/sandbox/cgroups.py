@@ -18,6 +18,8 @@ import psutil
 
 _CONTROLLERS = ("memory", "pids", "cpu")
 _REMOVE_SECONDS = 5.0
+_LEFTOVER_BYTES = 16 * 2**20
+_USAGE = {1: "memory.usage_in_bytes", 2: "memory.current"}
 _JANITOR = """
 read -r _
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -176,6 +178,19 @@ class Group:
         for folder in {folder for folder, _ in self._folders.values()}:
             (folder / "cgroup.procs").write_text(str(pid))
 
+    def has_leftovers(self) -> bool:
+        """Whether earlier runs have left more memory in the group than the kernel can drop at once to make room: it takes its
+        time to free, say, what a namespace held."""
+        if self._base_bytes is None:
+            return False
+        folder, version = self._folders["memory"]
+        leftover = int((folder / _USAGE[version]).read_text()) - self._base_bytes
+        if leftover <= _LEFTOVER_BYTES:
+            return False
+        lines = (folder / "memory.stat").read_text().splitlines()
+        fields = {name.removeprefix("total_"): int(value) for name, value in map(str.split, lines)}
+        return leftover - fields["active_file"] - fields["inactive_file"] > _LEFTOVER_BYTES
+
     def start_run(self, *, memory_bytes: int, processes: int) -> None:
         """Set the bounds for a run, and forget the last run's peak.
 
@@ -190,12 +205,11 @@ class Group:
             return
         folder, version = self._folders["memory"]
         self._kills_before = self._kills()
+        self._bytes_before = int((folder / _USAGE[version]).read_text())
         if version == 1:
-            self._bytes_before = int((folder / "memory.usage_in_bytes").read_text())
             _set_v1_limits(folder, str(memory_bytes + self._base()))
             (folder / "memory.max_usage_in_bytes").write_text("0")
         else:
-            self._bytes_before = int((folder / "memory.current").read_text())
             (folder / "memory.max").write_text(str(memory_bytes + self._base()))
             with contextlib.suppress(OSError):  # a kernel without swap accounting
                 (folder / "memory.swap.max").write_text("0")

@@ -160,9 +160,6 @@ def test_an_earlier_run_is_not_in_the_memory_of_the_next(single: Executor, stage
     assert escapes_in(result, attack, stage) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="open: files read by earlier runs raise the limit on memory of later ones"
-)
 def test_memory_that_earlier_runs_left_charged_is_not_added_to_the_limit(
     single: Executor, stage: Stage
 ) -> None:

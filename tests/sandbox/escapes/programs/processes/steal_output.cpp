@@ -3,7 +3,6 @@
 // escape: the run does not end by its limit
 // outcome: time
 // limits: cpu=3 wall=2
-// open: the supervisor reads the output with blocking reads, and waits for ever
 // control: none: outside nobody has a limit
 #include <fcntl.h>
 #include <pthread.h>
@@ -42,7 +41,7 @@ static long sleeps_of_the_reader() {
 }
 
 int main() {
-    note("steal the output");
+    std::fprintf(stderr, "TRIED to steal the output\n");
     back = open("/proc/self/fd/1", O_RDONLY | O_NONBLOCK);
     pthread_t thief;
     pthread_create(&thief, nullptr, steal, nullptr);

@@ -1,7 +1,6 @@
 # tries: to watch what the host does with the programs that both see: watches on a folder of the system are told of everyone
 #        who opens a file there (the host opens one all the time)
 # escape: it is told
-# open: inotify and F_NOTIFY tell of the host's files
 # control: outside
 import ctypes
 import fcntl

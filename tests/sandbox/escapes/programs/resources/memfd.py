@@ -1,7 +1,6 @@
 # tries: to take memory as a file without a name, which no limit on address space sees
 # escape: it gets more than the limit
 # outcome: memory exited signalled output
-# open without control groups: the kernel counts this memory to no process
 # control: mild 16
 import os
 

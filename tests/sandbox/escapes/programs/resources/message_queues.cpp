@@ -1,7 +1,6 @@
 // tries: to take kernel memory as messages that nobody fetches
 // escape: it gets more than the limit
 // outcome: memory exited signalled
-// open without control groups: the kernel counts this memory to no process
 // control: mild 8
 #include <sys/ipc.h>
 #include <sys/msg.h>

@@ -2,7 +2,6 @@
 #        twelve, each with as many as it may open, all full
 # escape: together they get more than half as much again as the limit
 # outcome: memory exited signalled time
-# open without control groups: the kernel counts this memory to no process
 # control: mild 8
 import os
 import socket

@@ -1,7 +1,6 @@
 // tries: to take kernel memory as arrays of semaphores, each of two megabytes
 // escape: it gets more than the limit
 // outcome: memory exited signalled
-// open without control groups: the kernel counts this memory to no process
 // control: mild 8
 #include <sys/ipc.h>
 #include <sys/sem.h>

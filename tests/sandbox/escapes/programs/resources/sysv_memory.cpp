@@ -1,7 +1,6 @@
 // tries: to take memory as SysV segments, which outlive their maker
 // escape: it gets more than the limit, or a segment is left on the host
 // outcome: memory exited signalled
-// open without control groups: the kernel counts this memory to no process
 // control: mild 8
 #include <sys/ipc.h>
 #include <sys/shm.h>
