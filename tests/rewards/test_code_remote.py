@@ -63,19 +63,19 @@ def stack():
 
 
 @pytest.fixture
-def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Solution]]:
+def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Solution]]:
     """Connect to a servant thread that has loaded a source."""
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # the servant replaces it
     started: list[tuple[threading.Thread, list[int]]] = []
 
-    def start(source: str) -> Solution:
+    def start(source: str, **options: bool) -> Solution:
         to_solution, from_solution = os.pipe(), os.pipe()
         there = Channel(os.fdopen(to_solution[0], "rb"), os.fdopen(from_solution[1], "wb"))
         thread = threading.Thread(target=Servant(there).serve)
         thread.start()
         here = os.fdopen(to_solution[1], "wb")
         started.append((thread, [here]))
-        solution = Solution(Channel(os.fdopen(from_solution[0], "rb"), here))
+        solution = Solution(Channel(os.fdopen(from_solution[0], "rb"), here), **options)
         assert solution.load(source) is None
         return solution
 
@@ -161,6 +161,20 @@ def test_an_object_is_never_asked_whether_it_equals_what_is_expected(connect):
     assert one == one
     assert one != yes()
     assert len({one, yes()}) == 2
+    trusting = connect(CLASSES, own_equality=True).look_up("yes")
+    assert trusting() == trusting()
+    with pytest.raises(TypeError, match="compared with plain data"):
+        _ = trusting() == 3
+
+
+def test_one_object_of_the_solution_is_one_object_here(connect):
+    solution = connect(
+        "import enum\nclass Color(enum.Enum):\n    RED = 1\n    BLUE = 2\ndef best():\n    return Color.RED\n"
+    )
+    color, best = solution.look_up("Color"), solution.look_up("best")
+    assert best() == color.RED
+    assert best() != color.BLUE
+    assert {best(): "x"}[color.RED] == "x"
 
 
 def test_exceptions_arrive_as_their_builtin_kind_or_under_their_own_name(connect):

@@ -253,6 +253,20 @@ def test_source_folders_and_modules_that_stand_alone(executor):
     assert judge_code(problem(**task), right.replace("a * a", "a + a"), executor, CONFIG).value == 0.0
 
 
+def test_values_of_the_repositorys_own_classes_are_compared_by_it_only_where_the_task_says_so(executor):
+    files = {
+        "points.py": "import dataclasses\n\n@dataclasses.dataclass\nclass Point:\n    x: int\n\ndef move(p):\n    return p\n",
+        "test_points.py": "import unittest\nfrom points import Point, move\n\nclass T(unittest.TestCase):\n"
+        "    def test_move(self):\n        self.assertEqual(move(Point(1)), Point(2))\n",
+    }
+    mended = "```python points.py\n" + files["points.py"].replace("return p", "return Point(p.x + 1)") + "```"
+    task = {"repository": files, "fail_to_pass": ["test_points.T.test_move"]}
+    assert judge_code(problem(**task), mended, executor, CONFIG).value == 0.0
+    assert "reference solution fails" in (code_fault(problem(mended, **task), executor, CONFIG) or "")
+    assert judge_code(problem(**task, own_equality=True), mended, executor, CONFIG).value == 1.0
+    assert code_fault(problem(mended, **task, own_equality=True), executor, CONFIG) is None
+
+
 @pytest.mark.parametrize(
     ("reference", "change", "why"),
     [

@@ -7,6 +7,7 @@ import json
 from collections import Counter, OrderedDict, deque, namedtuple
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -114,6 +115,9 @@ def test_everything_else_is_handed_to_refer_and_resolve():
         ["D", "x"],
         ["F", 1, 0],
         ["i", "x"],
+        ["y", "eval"],
+        ["y", "nothing"],
+        ["P", "Path", "x"],
         ["T", "date", "x"],
         ["T", "os", "x"],
         ["T", "timedelta", 10**30, 0, 0],
@@ -147,5 +151,12 @@ def test_a_channel_carries_lines_and_ends_where_the_other_side_does():
 
 
 def test_fractions_and_the_like_compare_as_numbers():
-    values = [Fraction(1, 3), Decimal("1.50"), datetime.timedelta(days=1, seconds=2)]
+    values = [
+        Fraction(1, 3),
+        Decimal("1.50"),
+        datetime.timedelta(days=1, seconds=2),
+        Path("/a/b"),
+        int,
+        ValueError,
+    ]
     assert over_the_wire(values) == values

@@ -30,6 +30,7 @@ def run_test_program(
         "prompt": prompt_alone(task.prompt),
         "program": program,
         "entry_point": task.entry_point,
+        "own_equality": task.own_equality,
     }
     report = run_apart(request, executor, limits)
     if isinstance(report, TestResult):

@@ -76,6 +76,7 @@ def _request(files: Mapping[str, str], repository: Repository) -> dict[str, Any]
         "tests": tests,
         "modules": modules,
         "runner": repository.runner,
+        "own_equality": repository.own_equality,
     }
 
 

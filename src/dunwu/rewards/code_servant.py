@@ -61,6 +61,7 @@ class Servant:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._objects: list[Any] = []
+        self._numbers: dict[int, int] = {}
         self._printed = _Printed()
         self._module = types.ModuleType("solution")
 
@@ -132,8 +133,10 @@ class Servant:
             return ["k", value.number]
         if isinstance(value, type) and issubclass(value, Exception):
             return ["e", _lineage(value)]
-        self._objects.append(value)
-        return ["o", len(self._objects) - 1, type(value).__name__]
+        number = self._numbers.setdefault(id(value), len(self._objects))
+        if number == len(self._objects):
+            self._objects.append(value)  # which keeps it alive, and so its id its own
+        return ["o", number, type(value).__name__]
 
     def _resolve(self, data: list[Any]) -> Any:
         match data:

@@ -105,6 +105,7 @@ class Repository(_Shape):
     fail_to_pass: tuple[str, ...] = Field(min_length=1)
     pass_to_pass: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
+    own_equality: bool = False
 
     @model_validator(mode="after")
     def _sound(self) -> "Repository":
@@ -118,7 +119,11 @@ class Repository(_Shape):
 
 
 class CodeTask(_Shape):
-    """What a program has to do to be right. Exactly one of tests, calls, test_program, repository is given."""
+    """What a program has to do to be right. Exactly one of tests, calls, test_program, repository is given.
+
+    `own_equality`: where a test program or unit tests compare two objects of the solution's own classes, the
+    solution's `==` decides, and can say yes to everything; else they are equal only if they are the same object.
+    """
 
     language: Annotated[Language, BeforeValidator(_language)] = "python"
     tests: tuple[PrintTest, ...] = ()
@@ -127,6 +132,7 @@ class CodeTask(_Shape):
     repository: Repository | None = None
     prompt: str = ""
     entry_point: str | None = None
+    own_equality: bool = False
     checker: Checker | None = None
     comparison: CodeComparison | None = None
     tolerance: PositiveFloat | None = None
@@ -200,7 +206,7 @@ def _canonical(metadata: Mapping[str, Any]) -> dict[str, Any]:
         data["test_program"] = tuple(f"{setup}\n{program}" for program in _texts(data["test_program"]))
     repository = data.get("repository")
     if isinstance(repository, Mapping) and "files" not in repository:
-        keys = ("runner", "fail_to_pass", "pass_to_pass", "protected")
+        keys = ("runner", "fail_to_pass", "pass_to_pass", "protected", "own_equality")
         data["repository"] = {"files": repository, **{key: data[key] for key in keys if key in data}}
     if isinstance(data.get("tests"), (list, tuple)):
         data["tests"] = [_without_none(test) for test in data["tests"]]

@@ -45,9 +45,8 @@ def main() -> None:
     if channel.receive() != "shut out" or not protected:
         report = {"verdict": "unprotected", "detail": "the solution could read the tester's memory"}
     else:
-        report = (
-            run_repository(Solution(channel), task) if "ids" in task else run_test(Solution(channel), task)
-        )
+        solution = Solution(channel, own_equality=task["own_equality"])
+        report = run_repository(solution, task) if "ids" in task else run_test(solution, task)
     report["secret"] = task["secret"]
     os.kill(process, signal.SIGKILL)
     with os.fdopen(verdict_file, "w") as file:

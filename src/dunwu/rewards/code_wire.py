@@ -1,10 +1,11 @@
 """Plain data as lines of JSON, between a test program and the solution it tests. Runs inside the sandbox.
 
-Lists, tuples, sets, dicts and the like keep their type; a value that is not plain data is handed to `refer`, which
+Lists, tuples, sets, dicts, paths, dates and the like keep their type; a value that is not plain data is handed to `refer`, which
 stands for it by a reference. Nothing here is ever executed or looked up by what the other side sends, so a line
 that a hostile program wrote can give wrong data, but nothing else. Imports the standard library only.
 """
 
+import builtins
 import json
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +35,8 @@ def encode(value: Any, refer: Callable[[Any], list[Any]]) -> Any:
         return ["b" if isinstance(value, bytes) else "B", value.decode("latin-1")]
     if kind is complex:
         return ["c", value.real, value.imag]
+    if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:
+        return ["y", value.__name__]
     if kind is range:
         return ["r", value.start, value.stop, value.step]
     if isinstance(value, (int, float, str)):
@@ -47,6 +50,8 @@ def _encode_library(value: Any) -> list[Any] | None:
         return ["D", str(value)]
     if (module, name) == ("fractions", "Fraction"):
         return ["F", value.numerator, value.denominator]
+    if module == "pathlib" and name in ("PosixPath", "PurePosixPath"):
+        return ["P", name, str(value)]
     if module == "datetime" and name in ("date", "datetime", "time"):
         return ["T", name, value.isoformat()]
     if module == "datetime" and name == "timedelta":
@@ -78,7 +83,9 @@ def decode(data: Any, resolve: Callable[[list[Any]], Any]) -> Any:
             return complex(real, imaginary)
         case "r", [int(start), int(stop), int(step)]:
             return range(start, stop, step)
-        case (("D" | "F" | "T"), _):
+        case "y", [str(name)] if isinstance(getattr(builtins, name, None), type):
+            return getattr(builtins, name)
+        case (("D" | "F" | "P" | "T"), _):
             return _decode_library(tag, rest)
     return resolve(data)
 
@@ -87,12 +94,15 @@ def _decode_library(tag: str, rest: list[Any]) -> Any:
     import datetime
     from decimal import Decimal
     from fractions import Fraction
+    from pathlib import PosixPath, PurePosixPath
 
     match tag, rest:
         case "D", [str(text)]:
             return Decimal(text)
         case "F", [int(numerator), int(denominator)]:
             return Fraction(numerator, denominator)
+        case "P", [("PosixPath" | "PurePosixPath") as name, str(text)]:
+            return PosixPath(text) if name == "PosixPath" else PurePosixPath(text)
         case "T", ["timedelta", int(days), int(seconds), int(microseconds)]:
             return datetime.timedelta(days, seconds, microseconds)
         case "T", [("date" | "datetime" | "time") as name, str(text)]:
