@@ -240,6 +240,16 @@ def test_variables_reach_the_template(chat_tokenizer: Any) -> None:
         render_samples(form, THOUGHTFUL)
 
 
+def test_a_turn_ends_with_the_first_token_behind_it(chat_tokenizer: Any) -> None:
+    """Generation stops there; what the template writes after it is shown."""
+    template = CHATML.replace("<|im_end|>", "<|im_end|>\n<|endoftext|>")
+    ((_, first, between, second),) = pieces(
+        ChatForm(chat_tokenizer("qwen2.5-base", template=template)), PLAIN
+    )
+    assert (first, second) == ("Four it is.<|im_end|>", "Five it is.<|im_end|>")
+    assert between.startswith("\n<|endoftext|>")
+
+
 def test_tool_calls_are_part_of_the_turn(chat_tokenizer: Any) -> None:
     template = CHATML.replace(
         "{{ m.content }}", "{{ m.content }}{% for c in m.tool_calls %}<tool>{{ c.name }}</tool>{% endfor %}"
