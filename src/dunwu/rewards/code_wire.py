@@ -35,8 +35,9 @@ def encode(value: Any, refer: Callable[[Any], list[Any]]) -> Any:
         return ["b" if isinstance(value, bytes) else "B", value.decode("latin-1")]
     if kind is complex:
         return ["c", value.real, value.imag]
-    if isinstance(value, type) and getattr(builtins, value.__name__, None) is value:
-        return ["y", value.__name__]
+    if isinstance(value, type):
+        name: str = value.__name__
+        return ["y", name] if getattr(builtins, name, None) is value else refer(value)
     if kind is range:
         return ["r", value.start, value.stop, value.step]
     if isinstance(value, (int, float, str)):
