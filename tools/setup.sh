@@ -28,6 +28,17 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
   fi
 fi
 
+# Rewards that run a policy's programs need bubblewrap and libseccomp; everything else works without them.
+if ! command -v bwrap > /dev/null || ! ldconfig -p 2> /dev/null | grep -q libseccomp; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+    { apt-get update && apt-get install -y --no-install-recommends bubblewrap libseccomp2; } >&2 \
+      || echo "setup: bubblewrap and libseccomp could not be installed; rewards that run code will refuse to start" >&2
+  else
+    echo "setup: for rewards that run code, install bubblewrap and libseccomp (Debian, Ubuntu: sudo apt install bubblewrap" \
+      "libseccomp2; Fedora: sudo dnf install bubblewrap libseccomp; Arch: sudo pacman -S bubblewrap libseccomp)" >&2
+  fi
+fi
+
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=(.venv/bin/python -m pip --disable-pip-version-check install --quiet)
 echo "setup: installing dunwu and what it needs into .venv; the first time this takes some minutes" >&2
