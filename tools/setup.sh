@@ -29,7 +29,8 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 
 # Rewards that run a policy's programs need bubblewrap and libseccomp; everything else works without them.
-if ! command -v bwrap > /dev/null || ! ldconfig -p 2> /dev/null | grep -q libseccomp; then
+if ! command -v bwrap > /dev/null \
+  || ! "$python" -c 'import sys; from ctypes.util import find_library; sys.exit(find_library("seccomp") is None)'; then
   if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
     { apt-get update && apt-get install -y --no-install-recommends bubblewrap libseccomp2; } >&2 \
       || echo "setup: bubblewrap and libseccomp could not be installed; rewards that run code will refuse to start" >&2

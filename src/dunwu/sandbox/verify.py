@@ -112,8 +112,8 @@ def find_leaks(found: dict[str, Any], *, seccomp: bool) -> list[str]:
 
 def _hidden_paths(visible: tuple[str, ...]) -> list[str]:
     """Name existing paths of this machine that no program may see."""
-    home, here = Path.home(), Path.cwd()
-    candidates = [home / name for name in _first_names(home)] + [here / name for name in _first_names(here)]
+    places = [place for place in (Path.home(), Path.cwd()) if place != Path("/")]
+    candidates = [place / name for place in places for name in _first_names(place)]
     candidates += [
         Path(__file__),
         *map(Path, ("/etc/shadow", "/etc/hostname", "/home", "/var", "/sys", "/run", "/boot")),
