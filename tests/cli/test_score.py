@@ -1,6 +1,8 @@
 """`dunwu score` from end to end."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -198,3 +200,36 @@ def test_scoring_starts_fast_without_torch(rows):
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_results_come_while_more_rows_are_awaited_and_ctrl_c_ends_it():
+    command = [sys.executable, "-m", "dunwu", "score", "-", "-r", "accuracy"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env=environment, **pipes) as running:
+        row = json.dumps(ROWS[1]).encode()
+        running.stdin.write(row + b"\n" + row[:20])
+        running.stdin.flush()
+        assert json.loads(running.stdout.readline())["reward"] == 1.0
+        running.stdin.write(row[20:] + b"\n" + b" " * 100_000 + row)
+        running.stdin.flush()
+        assert json.loads(running.stdout.readline())["reward"] == 1.0
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 130
+        assert b"interrupted" in running.stderr.read()
+
+
+def test_the_last_row_needs_no_line_break():
+    command = [sys.executable, "-m", "dunwu", "score", "-", "-r", "accuracy"]
+    done = subprocess.run(command, input=json.dumps(ROWS[1]).encode(), capture_output=True, check=True)
+    assert [row["reward"] for row in results(done.stdout.decode())] == [1.0]
+
+
+def test_an_output_that_nobody_reads_on_ends_it(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join([json.dumps(ROWS[1])] * 3000))
+    shell = f"{sys.executable} -m dunwu score {path} -r format | head -1"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, check=True)
+    assert len(results(done.stdout)) == 1
+    assert "Traceback" not in done.stderr
+    assert "Error" not in done.stderr

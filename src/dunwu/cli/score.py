@@ -1,10 +1,11 @@
 """`dunwu score`: grades rows of completions with the rewards of a recipe, or with rewards named on the command line."""
 
 import json
+import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Annotated, Any
@@ -89,25 +90,52 @@ def token_counter(model: str) -> Callable[[str], int]:
     return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
+def standard_input() -> Iterator[bytes]:
+    """Yield the lines of the standard input.
+
+    A thread reads them, which may still wait for more when the program ends; a buffered reader would be locked by it
+    then, and Python aborts over that.
+    """
+    try:
+        descriptor = sys.stdin.fileno()
+    except OSError:  # not the process's own: no thread of ours keeps it
+        yield from sys.stdin.buffer
+        return
+    begun: list[bytes] = []  # of a line whose end is still to come
+    while block := os.read(descriptor, 1 << 16):
+        first, *others = block.split(b"\n")
+        begun.append(first)
+        if others:
+            yield b"".join(begun)
+            yield from others[:-1]
+            begun = others[-1:]
+    if any(begun):
+        yield b"".join(begun)
+
+
 @contextmanager
-def _opened(file: str, output: Path | None) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+def _opened(file: str, output: Path | None) -> Iterator[tuple[Iterable[bytes], IO[bytes]]]:
     """Open what is read and what is written."""
     if file != "-" and not Path(file).is_file():
         raise ConfigError(f"there is no file {file}; give - to read the standard input")
     if output is not None and file != "-" and output.exists() and output.samefile(file):
         raise ConfigError(f"-o {output} is the file that is read; choose another")
     with ExitStack() as stack:
-        lines = sys.stdin.buffer if file == "-" else stack.enter_context(Path(file).open("rb"))
+        lines = standard_input() if file == "-" else stack.enter_context(Path(file).open("rb"))
         try:
             out = sys.stdout.buffer if output is None else stack.enter_context(output.open("wb"))
         except OSError as error:
             raise ConfigError(f"-o {output} cannot be written: {error}") from None
-        yield lines, out
-        out.flush()
+        try:
+            yield lines, out
+            out.flush()
+        except BrokenPipeError:  # nobody reads on, as behind `| head`; Python must not try again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_STRICT) from None
 
 
 def _score(
-    config: RlConfig, lines: IO[bytes], out: IO[bytes], count_tokens: Callable[[str], int] | None
+    config: RlConfig, lines: Iterable[bytes], out: IO[bytes], count_tokens: Callable[[str], int] | None
 ) -> bool:
     """Score all rows and tell how it went; return whether a row could not be read or a part failed."""
     from dunwu.rewards.grading import Grader
@@ -124,8 +152,9 @@ def _score(
         for scored in score_lines(grader, lines, names, needs_task=needs_task, count_tokens=count_tokens):
             out.write(_line(scored.as_row()))
             summary.add(scored)
-            if console.is_terminal:
+            if out is sys.stdout.buffer:
                 out.flush()
+            if console.is_terminal:
                 status.update(f"scored {summary.num_rows:,} rows")
     summary.print_to(console, time.monotonic() - start)
     return summary.faulty
