@@ -7,12 +7,12 @@ from pydantic import Field, PositiveInt, model_validator
 from dunwu.config.algorithm import Grpo, KlConfig, Objective
 from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.grading import GradingConfig, LocalGrading
-from dunwu.config.output_form import R1_ZERO_FORM, OutputForm
+from dunwu.config.output_form import R1_ZERO_FORM, OutputForm, ThinkForm
 from dunwu.config.references import ModelName, Product
 from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, reward_fault
 from dunwu.config.sft import SftStage
-from dunwu.config.shaping import OverlongReward
-from dunwu.config.task import R1ZeroTemplate, Task, Template
+from dunwu.config.shaping import LanguageReward, OverlongReward
+from dunwu.config.task import ChatTemplate, R1ZeroTemplate, Task, Template
 from dunwu.config.training import (
     BatchConfig,
     CheckpointConfig,
@@ -134,4 +134,20 @@ class R1ZeroStage(RlConfig):
     name: StageName = "r1_zero"
 
 
-Stage = Annotated[R1ZeroStage | SftStage, Field(discriminator="kind")]
+class ReasoningRlStage(RlConfig):
+    """Reasoning RL, R1's first RL stage: R1-Zero's figures, a clip ratio of 10, and the reward for one language in the
+    chain of thought added to the others (facts.md section 4)."""
+
+    kind: Literal["reasoning_rl"] = "reasoning_rl"
+    name: StageName = "reasoning_rl"
+    template: Template = ChatTemplate()
+    output_form: OutputForm = ThinkForm(opened_by_prompt=False)
+    rewards: tuple[RewardConfig, ...] = (
+        AccuracyReward(answer_from=("boxed", "text")),
+        FormatReward(),
+        LanguageReward(),
+    )
+    objective: Objective = Grpo(clip_low=10.0, clip_high=10.0)
+
+
+Stage = Annotated[R1ZeroStage | ReasoningRlStage | SftStage, Field(discriminator="kind")]
