@@ -46,6 +46,8 @@ def test_language_by_the_share_of_chinese_characters(text: str, language: str) -
         ("Compute gcd(12, 18) + lcm(4, 6).", "en"),
         ("Evaluate $\\int_0^1 x\\,dx$ and simplify.", "en"),
         ("Find n.", "en"),
+        ("Factor polynomial integer coefficients modulo prime", "en"),
+        ("Total salad tomato pasta cost", "en"),
         ("Combien ?", "en"),
         ("Is Pedro older than Juan, and does Maria know Jose?", "en"),
         ("John has 5 apples. Mary gives him 3. How many does he have now?", "en"),

@@ -17,10 +17,15 @@ OTHER = "other"
 CHINESE_SHARE = 0.3
 SWITCH_COST, SENTENCE_SWITCH_COST = 5.0, 2.0
 """What a change of language costs between two words, and between two sentences, in nats."""
-MIN_QUESTION_WORDS = 5
-MIN_QUESTION_LEAD = 8.0
-"""A question in Latin letters counts as another language than English only if it has this many words and the other language
-leads by this many nats."""
+MIN_QUESTION_WORDS, MIN_QUESTION_LEAD = 5, 3.0
+"""A question in Latin letters counts as another language than English only if it has this many words, and the other language
+leads by this many nats a word. Terse English of Latin descent ("Factor polynomial modulo prime") leads by up to 2.5 the wrong way;
+sentences of other languages lead by 5 and more."""
+_QUESTION_LANGUAGES = (
+    "en", "fr", "de", "es", "it", "pt", "nl", "sv", "da", "no", "fi", "pl", "cs", "sk", "hu", "ro", "tr", "vi",
+    "id", "ms", "hr", "sl", "lt", "lv", "et", "sq", "sw", "tl", "af", "ca", "az", "uz",
+)  # fmt: skip
+"""Those in Latin letters that questions are looked for in."""
 
 _SCRIPTS = {
     "CJK": "zh", JAPANESE: "ja", "HANGUL": "ko", "GREEK": "el", "THAI": "th", "LAO": "lo", "KHMER": "km", "MYANMAR": "my",
@@ -128,10 +133,9 @@ def detect_language(text: str) -> str:
 def _latin_language(found: list[str]) -> str:
     if len(found) < MIN_QUESTION_WORDS:
         return "en"
-    languages = tuple(code for code in identifier_languages() if writes(code, "LATIN"))
-    scores = dict(zip(languages, _fresh_scores(" ".join(found), languages), strict=True))
+    scores = dict(zip(_QUESTION_LANGUAGES, _fresh_scores(" ".join(found), _QUESTION_LANGUAGES), strict=True))
     best = max(scores, key=lambda code: scores[code])
-    return best if scores[best] - scores["en"] >= MIN_QUESTION_LEAD else "en"
+    return best if scores[best] - scores["en"] >= MIN_QUESTION_LEAD * len(found) else "en"
 
 
 def _most_probable(found: Sequence[Word], languages: tuple[str, ...]) -> list[str]:
