@@ -54,16 +54,31 @@ def attack_through(executor: Executor, attack: Attack, way: str, targets: Mappin
 def compile_and_run(executor: Executor, attack: Attack, files: Mapping[str, bytes], stdin: bytes) -> Result:
     """Compiles, under honest limits unless the compiler is what is attacked, and runs what came of it."""
     command = Command(("g++", "-pthread", "-o", "main", "main.cpp"), files=files)
-    attacks_compiler = attack.through == ["compiler"]
-    execution, outputs = executor.compile(command, attack.limits if attacks_compiler else BUILD, ["main"])
+    if attack.through != ["compiler"]:
+        execution = executor.run(
+            Command(("./main",), stdin, {"main": compiled(executor, attack, command)}), attack.limits
+        )
+        return Result(execution, execution.stdout + execution.stderr, {})
+    execution, outputs = executor.compile(command, attack.limits, ["main"])
     shown = execution.stdout + execution.stderr
-    if not attacks_compiler:
-        assert execution.exit_code == 0, f"{attack.name} does not compile: {shown.decode(errors='replace')}"
     if "main" in outputs:
-        run = executor.run(Command(("./main",), stdin, {"main": outputs["main"]}), attack.limits)
+        run = executor.run(Command(("./main",), stdin, outputs), attack.limits)
         shown += run.stdout + run.stderr
-        execution = execution if attacks_compiler else run
-    return Result(execution, shown, outputs if attacks_compiler else {})
+    return Result(execution, shown, outputs)
+
+
+_PROGRAMS: dict[tuple[bytes, ...], bytes] = {}
+
+
+def compiled(executor: Executor, attack: Attack, command: Command) -> bytes:
+    """The program, compiled in the sandbox when it is first asked for."""
+    key = tuple(command.files.values())
+    if key not in _PROGRAMS:
+        execution, outputs = executor.compile(command, BUILD, ["main"])
+        said = execution.stderr.decode(errors="replace")
+        assert execution.exit_code == 0, f"{attack.name} does not compile: {execution.detail} {said}"
+        _PROGRAMS[key] = outputs["main"]
+    return _PROGRAMS[key]
 
 
 def open_in(setting: str, places: int) -> Executor:

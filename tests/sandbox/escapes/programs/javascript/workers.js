@@ -1,6 +1,7 @@
 // tries: to start workers without end, each with threads of its own
 // escape: it gets more than the limit
 // outcome: memory exited signalled time
+// limits: wall=3
 // control: none: heap.js has the control
 const { Worker } = require("worker_threads");
 const { note } = require("./attack.js");

@@ -2,7 +2,7 @@
 # escape: a process outlives the run
 # outcome: exited time signalled
 # control: none: outside it would go on for ever
-# limits: processes=16
+# limits: wall=2 processes=16
 import os
 import time
 

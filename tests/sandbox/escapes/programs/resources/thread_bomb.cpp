@@ -2,7 +2,7 @@
 // escape: the host sees more threads than the limit, or a run beside it suffers
 // outcome: exited time memory signalled
 // control: mild 4
-// limits: processes=16
+// limits: wall=2 processes=16
 #include <pthread.h>
 
 #include "attack.hpp"
