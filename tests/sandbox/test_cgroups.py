@@ -111,11 +111,19 @@ def patched_read_text(original, text):
     return read_text
 
 
+def control_files(folder: Path, **contents) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, content in contents.items():
+        (folder / name.replace("__", ".")).write_text(content)
+    return folder
+
+
 def test_version_2_group_writes_its_own_files(tmp_path):
+    folder = control_files(
+        tmp_path / "dunwu-x", memory__max="max", memory__swap__max="max", pids__max="max", memory__current="1000",
+        memory__events="low 0\nhigh 0\nmax 3\noom 1\noom_kill 0\n",
+    )  # fmt: skip
     made = Group((Hierarchy(tmp_path, 2, frozenset({"memory", "pids"})),), "dunwu-x")
-    folder = tmp_path / "dunwu-x"
-    (folder / "memory.current").write_text("1000")
-    (folder / "memory.events").write_text("low 0\nhigh 0\nmax 3\noom 1\noom_kill 2\n")
     made.start_run(memory_bytes=5000, processes=7)
     assert (folder / "memory.max").read_text() == "6000"
     assert (folder / "memory.swap.max").read_text() == "0"
@@ -123,11 +131,11 @@ def test_version_2_group_writes_its_own_files(tmp_path):
     assert not made.ran_out_of_memory()
     (folder / "memory.events").write_text("oom_kill 3\n")
     assert made.ran_out_of_memory()
+    assert not made.ran_out_of_memory()  # since it was last asked
     assert made.peak_bytes() is None
     (folder / "memory.current").write_text("4000")
     made.start_run(memory_bytes=100, processes=7)
     assert (folder / "memory.max").read_text() == "1100"  # what the first run left raises no bound
-    assert not made.ran_out_of_memory()
 
 
 @pytest.mark.parametrize(("before", "limit"), [("100", "50"), ("100", "200"), ("9223372036854771712", "70")])
@@ -135,17 +143,18 @@ def test_version_1_swap_bound_is_never_below_the_memory_bound(tmp_path, monkeypa
     order = []
     for name in ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"):
         (tmp_path / name).write_text(before)
-    original = Path.write_text
-
-    def write_text(self, text, *arguments, **options):
-        order.append(self.name)
-        return original(self, text, *arguments, **options)
-
-    monkeypatch.setattr(Path, "write_text", write_text)
+    monkeypatch.setattr(cgroups, "_write", lambda path, text: order.append((path.name, text)))
     cgroups._set_v1_limits(tmp_path, limit)
-    assert {(tmp_path / name).read_text() for name in order} == {limit}
+    assert {text for _, text in order} == {limit}
     first = "memory.memsw.limit_in_bytes" if int(limit) > int(before) else "memory.limit_in_bytes"
-    assert order[0] == first
+    assert order[0][0] == first
+    assert len(order) == 2
+
+
+def test_a_kernel_without_swap_accounting_has_one_bound(tmp_path):
+    (tmp_path / "memory.limit_in_bytes").write_text("100")
+    cgroups._set_v1_limits(tmp_path, "50")
+    assert (tmp_path / "memory.limit_in_bytes").read_text() == "50"
 
 
 def test_mounts_are_read_from_the_kernels_list(monkeypatch):

@@ -164,9 +164,10 @@ class Group:
         }
         for folder, _ in self._folders.values():
             folder.mkdir(exist_ok=True)
-        self._kills_before = 0
         self._bytes_before = 0
         self._base_bytes: int | None = None
+        self._bounds = (0, 0)
+        self._kills_before = 0
 
     @property
     def bounds_memory(self) -> bool:
@@ -184,7 +185,7 @@ class Group:
         if self._base_bytes is None:
             return False
         folder, version = self._folders["memory"]
-        leftover = int((folder / _USAGE[version]).read_text()) - self._base_bytes
+        leftover = int(_read(folder / _USAGE[version])) - self._base_bytes
         if leftover <= _LEFTOVER_BYTES:
             return False
         lines = (folder / "memory.stat").read_text().splitlines()
@@ -198,21 +199,29 @@ class Group:
         as the cache of files that they read, does not: the kernel makes room there, and each run could else raise the next
         one's bound.
         """
+        if "memory" in self._folders:
+            folder, version = self._folders["memory"]
+            self._bytes_before = int(_read(folder / _USAGE[version]))
+        if (memory_bytes, processes) != self._bounds:
+            self._set_bounds(memory_bytes, processes)
+            self._bounds = (memory_bytes, processes)
+        if "memory" in self._folders and version == 1:
+            _write(folder / "memory.max_usage_in_bytes", "0")
+
+    def _set_bounds(self, memory_bytes: int, processes: int) -> None:
         if "pids" in self._folders:
             folder, _ = self._folders["pids"]
-            (folder / "pids.max").write_text(str(processes))
+            _write(folder / "pids.max", str(processes))
         if "memory" not in self._folders:
             return
         folder, version = self._folders["memory"]
-        self._kills_before = self._kills()
-        self._bytes_before = int((folder / _USAGE[version]).read_text())
+        limit = str(memory_bytes + self._base())
         if version == 1:
-            _set_v1_limits(folder, str(memory_bytes + self._base()))
-            (folder / "memory.max_usage_in_bytes").write_text("0")
-        else:
-            (folder / "memory.max").write_text(str(memory_bytes + self._base()))
-            with contextlib.suppress(OSError):  # a kernel without swap accounting
-                (folder / "memory.swap.max").write_text("0")
+            _set_v1_limits(folder, limit)
+            return
+        _write(folder / "memory.max", limit)
+        if (folder / "memory.swap.max").exists():  # else the kernel does not account for swap
+            _write(folder / "memory.swap.max", "0")
 
     def _base(self) -> int:
         """What the group had before its first run."""
@@ -221,20 +230,23 @@ class Group:
         return self._base_bytes
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the kernel has ended a process of this run for want of memory."""
-        return "memory" in self._folders and self._kills() > self._kills_before
+        """Whether the kernel has ended a process for want of memory since this was last asked."""
+        if "memory" not in self._folders:
+            return False
+        before, self._kills_before = self._kills_before, self._kills()
+        return self._kills_before > before
 
     def peak_bytes(self) -> int | None:
         """Most memory that the run had at a time; None where the kernel does not tell it for one run."""
         if "memory" not in self._folders or self._folders["memory"][1] != 1:
             return None
-        peak = int((self._folders["memory"][0] / "memory.max_usage_in_bytes").read_text())
+        peak = int(_read(self._folders["memory"][0] / "memory.max_usage_in_bytes"))
         return max(0, peak - self._bytes_before)
 
     def _kills(self) -> int:
         folder, version = self._folders["memory"]
         name = "memory.oom_control" if version == 1 else "memory.events"
-        fields = dict(line.split() for line in (folder / name).read_text().splitlines())
+        fields = dict(line.split() for line in _read(folder / name).splitlines())
         return int(fields.get("oom_kill", 0))
 
     def remove(self) -> None:
@@ -248,10 +260,27 @@ def _set_v1_limits(folder: Path, limit: str) -> None:
     both = [folder / "memory.limit_in_bytes", folder / "memory.memsw.limit_in_bytes"]
     if not both[1].exists():  # a kernel without swap accounting
         both.pop()
-    if int(limit) > int(both[0].read_text()):
+    if int(limit) > int(_read(both[0])):
         both.reverse()
     for path in both:
-        path.write_text(limit)
+        _write(path, limit)
+
+
+def _read(path: Path) -> str:
+    """Read a control file; as this happens for every run, without the layers of open()."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(fd, 65536).decode()
+    finally:
+        os.close(fd)
+
+
+def _write(path: Path, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_TRUNC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
 
 
 class Groups:

@@ -18,7 +18,8 @@ def judge_memory(execution: Execution, group: Group | None) -> Execution:
         peak = group.peak_bytes()
         if peak is not None:
             execution = replace(execution, peak_memory_bytes=peak)
-        if execution.outcome in ("exited", "signalled") and group.ran_out_of_memory():
+        killed = group.ran_out_of_memory()
+        if killed and execution.outcome in ("exited", "signalled"):
             return _out_of_memory(execution, "used more memory than allowed")
     if complains_of_memory(execution):
         return _out_of_memory(execution, "was denied memory")
