@@ -19,8 +19,8 @@ SWITCH_COST, SENTENCE_SWITCH_COST = 5.0, 2.0
 """What a change of language costs between two words, and between two sentences, in nats."""
 MIN_QUESTION_WORDS, MIN_QUESTION_LEAD = 5, 3.0
 """A question in Latin letters counts as another language than English only if it has this many words, and the other language
-leads by this many nats a word. Terse English of Latin descent ("Factor polynomial modulo prime") leads by up to 2.5 the wrong way;
-sentences of other languages lead by 5 and more."""
+leads by this many nats a word. Terse English of Latin descent ("Factor polynomial modulo prime") leads by up to 2.5 the wrong
+way; sentences of other languages lead by 5 and more."""
 _QUESTION_LANGUAGES = (
     "en", "fr", "de", "es", "it", "pt", "nl", "sv", "da", "no", "fi", "pl", "cs", "sk", "hu", "ro", "tr", "vi",
     "id", "ms", "hr", "sl", "lt", "lv", "et", "sq", "sw", "tl", "af", "ca", "az", "uz",
