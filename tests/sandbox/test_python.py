@@ -25,6 +25,7 @@ PROGRAMS = {
     "chained": "try:\n    int('x')\nexcept ValueError as e:\n    raise KeyError('y') from e",
     "syntax error": "print(1\n",
     "indentation": "if True:\nprint(1)",
+    "annotations": "def f(x: 1 / 0): pass",
     "recursion": "def f(n): return f(n + 1)\ntry:\n    f(0)\nexcept RecursionError as e:\n    print('deep')",
     "depth": "import sys\ndef f(n): return n if n == 0 else f(n - 1)\nprint(f(900), sys.getrecursionlimit())",
     "at exit": "import atexit\natexit.register(print, 'bye')\nprint('hello')",
@@ -98,6 +99,12 @@ def test_a_programs_own_module_goes_before_one_that_is_loaded_already(nested):
         "import random, package; print(random.VALUE, package.X)", b"", files, LIMITS
     )
     assert execution.stdout == b"mine 3\n"
+
+
+def test_text_that_is_no_text_is_the_programs_fault(executor):
+    execution = executor.run_python("print('\ud800')", b"", {}, LIMITS)
+    assert (execution.outcome, execution.exit_code) == ("exited", 1)
+    assert b"SyntaxError" in execution.stderr
 
 
 def test_random_numbers_differ_from_run_to_run(nested):

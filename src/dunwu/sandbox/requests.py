@@ -82,7 +82,7 @@ def _asks_for_more(command: Command) -> bool:
 
 def python_command(source: str, stdin: bytes, files: Mapping[str, bytes]) -> Command:
     """Return the command that the keeper takes for "run main.py in a fork of yourself"."""
-    return Command((), stdin, {**files, "main.py": source.encode()})
+    return Command((), stdin, {**files, "main.py": source.encode(errors="surrogatepass")})
 
 
 def read_answer(header: dict[str, Any], blobs: list[bytes]) -> tuple[Execution, dict[str, bytes]]:

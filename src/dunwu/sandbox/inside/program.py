@@ -150,7 +150,7 @@ def run_python(request: Request, work: str, started_fd: int) -> NoReturn:
     os.close(started_fd)
     code = 0
     try:
-        exec(compile(source, path, "exec"), main.__dict__)
+        exec(compile(source, path, "exec", dont_inherit=True), main.__dict__)
     except SystemExit as error:
         code = _exit_code(error)
     except BaseException as error:
