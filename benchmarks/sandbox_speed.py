@@ -92,8 +92,8 @@ def build(*, nested: bool) -> BubblewrapExecutor:
         paths=(),
         python_path=(),
         env=jail_environment(interpreter, ()),
-        outer_filter=compile_filter(namespaces=nested),
-        inner_filter=compile_filter(namespaces=False),
+        outer_filter=compile_filter("zygote" if nested else "keeper"),
+        inner_filter=compile_filter("program"),
         nested=nested,
     )
     return BubblewrapExecutor(blueprint, find_hierarchies(), 1, {})

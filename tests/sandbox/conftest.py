@@ -36,8 +36,8 @@ def blueprint(*, nested: bool = True) -> Blueprint:
         paths=(),
         python_path=(),
         env=jail_environment(interpreter, ()),
-        outer_filter=compile_filter(namespaces=nested),
-        inner_filter=compile_filter(namespaces=False),
+        outer_filter=compile_filter("zygote" if nested else "keeper"),
+        inner_filter=compile_filter("program"),
         nested=nested,
     )
 

@@ -154,6 +154,20 @@ print('getfd', libc.syscall(438, os.pidfd_open(1), 0, 0), errno.errorcode[ctypes
     assert len(found) == 9
 
 
+def test_a_crash_starts_nothing_on_this_machine(isolated):
+    """The kernel starts the handler in core_pattern, as root and outside, for any size of core dump but 1, for 0 too."""
+    source = """
+import resource
+print(resource.getrlimit(resource.RLIMIT_CORE))
+try:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+except OSError:
+    print('kept')
+resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+"""
+    assert run(isolated, source).stdout == b"(1, 1)\nkept\n"
+
+
 def test_a_program_goes_first_when_memory_runs_out_and_cannot_change_that(nested):
     source = """
 print(open('/proc/self/oom_score_adj').read().strip())

@@ -78,6 +78,8 @@ DENIED = {
     "TIOCSTI": (16, 0, 0x5412, 0),
     "TIOCSTI with hidden bits": (16, 0, (1 << 32) | 0x5412, 0),
     "limits of another": (302, 1, 0, 0, 0),
+    "own core dump": (302, 0, 4, 1, 0),
+    "own core dump, the older way": (160, 4, 1),
     "priority of another": (141, 0, 1, 5),
     "priority of the user": (141, 2, 0, 5),
     "an unknown call": (999,),
@@ -88,6 +90,8 @@ ALLOWED = {
     "socket udp, close on exec": (41, 10, 2 | 0o2000000, 0),
     "socket unix": (41, 1, 1, 0),
     "own limits": (302, 0, 7, 0, 0),
+    "own limits to change": (160, 7, 0),
+    "own core dump to look at": (302, 0, 4, 0, 0),
     "own priority": (141, 0, 0, 5),
     "clone": (56, SIGCHLD, 0, 0, 0, 0),
     "memfd": (319, 0, 0),
@@ -102,7 +106,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_programs_get_what_they_need_and_nothing_dangerous():
-    program = compile_filter(namespaces=False)
+    program = compile_filter("program")
     found = dict(
         zip({**DENIED, **ALLOWED}, outcomes(program, [*DENIED.values(), *ALLOWED.values()]), strict=True)
     )
@@ -112,7 +116,7 @@ def test_programs_get_what_they_need_and_nothing_dangerous():
 
 
 def test_the_keeper_may_make_namespaces_and_still_nothing_dangerous():
-    program = compile_filter(namespaces=True)
+    program = compile_filter("zygote")
     names = [
         "ptrace traceme",
         "bpf",
@@ -126,6 +130,13 @@ def test_the_keeper_may_make_namespaces_and_still_nothing_dangerous():
     assert outcomes(program, [DENIED["unshare user"]]) == ["0"]
 
 
+def test_a_keeper_sets_limits_but_makes_no_namespaces():
+    found = outcomes(
+        compile_filter("keeper"), [DENIED["own core dump"], DENIED["unshare user"], DENIED["clone user"]]
+    )
+    assert found == ["EFAULT", "EPERM", "ENOSYS"]
+
+
 def test_where_memory_is_not_bound_none_can_be_hoarded():
     hoards = {
         "memfd_create": (319, 0, 0),
@@ -133,8 +144,8 @@ def test_where_memory_is_not_bound_none_can_be_hoarded():
         "semget": (64, 0, 1, 0o1600),
         "msgget": (68, 0, 0o1600),
     }
-    assert set(outcomes(compile_filter(namespaces=False, hoards=False), hoards.values())) == {"EPERM"}
-    assert "EPERM" not in outcomes(compile_filter(namespaces=False), hoards.values())
+    assert set(outcomes(compile_filter("program", hoards=False), hoards.values())) == {"EPERM"}
+    assert "EPERM" not in outcomes(compile_filter("program"), hoards.values())
 
 
 def test_without_the_library_its_name_is_told(monkeypatch):

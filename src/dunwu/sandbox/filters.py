@@ -9,10 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
+from typing import Literal
 
 from dunwu.errors import DependencyError
+
+FilterUser = Literal["zygote", "keeper", "program"]
 
 
 def _words(text: str) -> list[str]:
@@ -36,7 +40,7 @@ _PROCESSES = _words("""
     getresuid getresgid getgroups getpgid getpgrp setpgid getsid setsid set_tid_address set_robust_list get_robust_list futex
     futex_waitv futex_wake futex_wait futex_requeue rseq sched_yield sched_getaffinity sched_getparam
     sched_getscheduler sched_get_priority_max sched_get_priority_min sched_getattr sched_rr_get_interval getpriority
-    getcpu getrlimit setrlimit getrusage times prctl arch_prctl uname sysinfo getrandom capget restart_syscall pidfd_open
+    getcpu getrlimit getrusage times prctl arch_prctl uname sysinfo getrandom capget restart_syscall pidfd_open
     pidfd_send_signal
 """)
 _SIGNALS_AND_TIME = _words("""
@@ -66,6 +70,8 @@ _DANGEROUS = _words("""
 """)
 _NEW_NAMESPACE_BITS = 0x7E020000  # every CLONE_NEW* flag that clone() knows
 _INT = 0xFFFFFFFF  # the kernel looks at the lower half of an int argument only, and so must we
+_LONG = 0xFFFFFFFFFFFFFFFF
+_CORE, _LIMITS = 4, 16  # RLIMIT_CORE, and how many limits there are
 _TYPE = 0xF  # the rest of socket()'s second argument are flags
 _SOCKETS = (
     *(
@@ -124,12 +130,12 @@ def seccomp_library() -> ModuleType:
 
 
 @cache
-def compile_filter(*, namespaces: bool, hoards: bool = True) -> bytes:
+def compile_filter(user: FilterUser, *, hoards: bool = True) -> bytes:
     """Compile the filter.
 
     Args:
-        namespaces: allow what is needed to make namespaces, for the keeper before the program starts; its program is under the
-            filter without.
+        user: who is under it. A "zygote" makes namespaces; a "keeper" does not, but sets limits; a "program", below either, is
+            what a policy wrote.
         hoards: allow memory that belongs to no process, for where control groups bound it.
     Returns:
         A classic BPF program for this machine's architecture.
@@ -138,41 +144,54 @@ def compile_filter(*, namespaces: bool, hoards: bool = True) -> bytes:
     """
     library = seccomp_library()
     rules = library.SyscallFilter(library.ERRNO(errno.ENOSYS))
-    masked = library.MASKED_EQ
 
     def allow(call: str, *conditions: tuple[int, int, int]) -> None:
-        arguments = (library.Arg(index, masked, mask, value) for index, mask, value in conditions)
+        arguments = (library.Arg(index, library.MASKED_EQ, mask, value) for index, mask, value in conditions)
         rules.add_rule(library.ALLOW, call, *arguments)
 
-    for call in _known(library, _FILES + _MEMORY + _PROCESSES + _SIGNALS_AND_TIME + _WAITING_AND_TALKING):
+    allowed = _FILES + _MEMORY + _PROCESSES + _SIGNALS_AND_TIME + _WAITING_AND_TALKING
+    refused = list(_DANGEROUS)
+    (allowed if hoards else refused).extend(_HOARDS)
+    (allowed if user == "zygote" else refused).extend(_NAMESPACES)
+    for call in _known(library, allowed):
         allow(call)
-    for call in _known(library, _HOARDS if hoards else []):
-        allow(call)
-    refused = _DANGEROUS + ([] if namespaces else _NAMESPACES) + ([] if hoards else _HOARDS)
     for call in _known(library, refused):
         rules.add_rule(library.ERRNO(errno.EPERM), call)
-    for command in _FCNTLS:
-        allow("fcntl", (1, _INT, command))
-    if namespaces:
-        for call in (*_NAMESPACES, "clone"):
-            allow(call)
-        allow("ioctl", (1, _INT, _SIOCSIFFLAGS))
-    else:
-        allow("clone", (0, _NEW_NAMESPACE_BITS, 0))
-    for call in ("socket", "socketpair"):
-        for family, kind, protocol in _SOCKETS:
-            conditions = [(0, _INT, family), (1, _TYPE, kind)]
-            allow(call, *conditions, *([] if protocol is None else [(2, _INT, protocol)]))
-    for request in _IOCTLS.values():
-        allow("ioctl", (1, _INT, request))
-    # a program may change its own limits, priority and processors, not those of the process that watches it
-    allow("prlimit64", (0, _INT, 0))
-    allow("sched_setaffinity", (0, _INT, 0))
-    allow("setpriority", (0, _INT, 0), (1, _INT, 0))
+    for conditional in (_allow_talking, _allow_own_settings):
+        conditional(allow, user)
     with os.fdopen(os.memfd_create("filter", os.MFD_CLOEXEC), "w+b") as file:
         rules.export_bpf(file)
         file.seek(0)
         return file.read()
+
+
+def _allow_talking(allow: Callable[..., None], user: FilterUser) -> None:
+    """Allow calls of many uses for those that programs need."""
+    for command in _FCNTLS:
+        allow("fcntl", (1, _INT, command))
+    for request in _IOCTLS.values():
+        allow("ioctl", (1, _INT, request))
+    for call in ("socket", "socketpair"):
+        for family, kind, protocol in _SOCKETS:
+            conditions = [(0, _INT, family), (1, _TYPE, kind)]
+            allow(call, *conditions, *([] if protocol is None else [(2, _INT, protocol)]))
+    if user == "zygote":
+        allow("clone")
+        allow("ioctl", (1, _INT, _SIOCSIFFLAGS))
+    else:
+        allow("clone", (0, _NEW_NAMESPACE_BITS, 0))
+
+
+def _allow_own_settings(allow: Callable[..., None], user: FilterUser) -> None:
+    """Allow a program to change its own limits, priority and processors, not those of the process that watches it; and not the
+    size of its core dump, whose smallest bound keeps the kernel from starting this machine's crash handler, while 0 does not."""
+    allow("sched_setaffinity", (0, _INT, 0))
+    allow("setpriority", (0, _INT, 0), (1, _INT, 0))
+    allow("prlimit64", (0, _INT, 0), (2, _LONG, 0))
+    for limit in range(_LIMITS):
+        if limit != _CORE or user != "program":
+            allow("prlimit64", (0, _INT, 0), (1, _INT, limit))
+            allow("setrlimit", (0, _INT, limit))
 
 
 def _known(library: ModuleType, names: list[str]) -> list[str]:

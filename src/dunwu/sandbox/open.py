@@ -135,9 +135,9 @@ class _Filters:
 def _compile_filters(config: BubblewrapSandbox, memory_is_bound: bool) -> _Filters:
     try:
         return _Filters(
-            compile_filter(namespaces=True),
-            compile_filter(namespaces=False),
-            compile_filter(namespaces=False, hoards=memory_is_bound),
+            compile_filter("zygote"),
+            compile_filter("keeper"),
+            compile_filter("program", hoards=memory_is_bound),
         )
     except DependencyError as error:
         if config.require_seccomp:

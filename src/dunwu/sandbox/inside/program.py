@@ -60,7 +60,9 @@ def set_limits(request: Request, own_processes: int) -> None:
     """
     seconds = int(request.cpu_seconds) + 1 + _SLACK_SECONDS
     _bound(resource.RLIMIT_CPU, seconds, seconds + 1)
-    _bound(resource.RLIMIT_CORE, 0, 0)
+    _bound(
+        resource.RLIMIT_CORE, 1, 1
+    )  # too small for a file; and the only size with which no crash handler is started
     _bound(resource.RLIMIT_FSIZE, request.file_bytes, request.file_bytes)
     files = _OPEN_FILES_UNBOUND if request.resident_bytes else _OPEN_FILES
     _bound(resource.RLIMIT_NOFILE, files, files)
