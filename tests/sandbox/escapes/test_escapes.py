@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from escape_attacks import ATTACKS, HAS, HOSTILE, PROGRAM_OF, PROGRAMS, SETTINGS, USUAL, WAYS, Attack, is_here
-from escape_host import Stage
+from escape_host import CHECKOUT, Stage
 from escape_machine import Machine, groups_of, living_descendants
 from escape_runs import (
     HONEST_LIMITS,
@@ -63,6 +63,12 @@ def test_the_suite_is_large_and_every_program_says_what_it_does():
     for attack in ATTACKS:
         assert {"tries", "escape", "control"} <= set(attack.head), attack.name
         assert attack.head["control"].split()[0] in ("outside", "mild", "none:"), attack.name
+
+
+def test_the_documentation_lists_every_program():
+    text = (CHECKOUT / "docs" / "sandbox-escapes.md").read_text(encoding="utf-8")
+    rows = {line for line in text.splitlines() if line.startswith("| `")}
+    assert rows == {f"| `{attack.name}` | {attack.head['tries']} |" for attack in ATTACKS}
 
 
 ALL = [marked(attack, way, setting) for setting in SETTINGS for attack, way in WAYS]
