@@ -1,5 +1,6 @@
 """The test program's view of a solution elsewhere; here the solution's side is a thread."""
 
+import asyncio
 import os
 import sys
 import threading
@@ -7,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from dunwu.rewards.code_objects import RemoteObject
 from dunwu.rewards.code_remote import (
-    RemoteObject,
     Solution,
     SolutionEndedError,
     SolutionExitError,
@@ -59,6 +60,10 @@ def numbers():
     yield from (1, 2, 3)
 def stack():
     return Stack()
+def name_of(cls):
+    return cls.__name__
+async def later(x):
+    return x + 1
 """
 
 
@@ -126,6 +131,10 @@ def test_objects_of_the_solutions_classes_can_be_used(connect):
     with stack as inside:
         assert inside == "entered"
     assert not stack
+    stack.push(1)
+    with pytest.raises(ZeroDivisionError), stack:
+        1 / 0  # noqa: B018
+    assert not stack
     assert (str(stack), repr(stack)) == ("stack", "<Stack of the solution>")
     with pytest.raises(AttributeError, match="nothing"):
         _ = stack.nothing
@@ -141,6 +150,15 @@ def test_generators_and_classes_are_served_too(connect):
     assert not isinstance(solution.look_up("yes")(), cls)
     assert not isinstance(3, cls)
     assert cls(()) < cls([1])
+
+
+def test_coroutines_can_be_awaited(connect):
+    later = connect(CLASSES).look_up("later")
+
+    async def test():
+        return await later(4)
+
+    assert asyncio.run(test()) == 5
 
 
 def test_an_object_is_never_asked_whether_it_equals_what_is_expected(connect):
@@ -193,6 +211,8 @@ def test_exceptions_arrive_as_their_builtin_kind_or_under_their_own_name(connect
     with pytest.raises(SolutionExitError):
         fail("exit")
     assert issubclass(trouble, KeyError)
+    assert solution.look_up("name_of")(trouble) == "Trouble"
+    assert solution.look_up("name_of")(ValueError) == "ValueError"
 
 
 def test_functions_of_the_test_can_be_called_back(connect):

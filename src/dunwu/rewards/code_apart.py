@@ -12,7 +12,7 @@ from importlib.util import MAGIC_NUMBER
 from types import ModuleType
 from typing import Any
 
-from dunwu.rewards import code_remote, code_servant, code_tester, code_unit_tests, code_wire
+from dunwu.rewards import code_objects, code_remote, code_servant, code_tester, code_unit_tests, code_wire
 from dunwu.rewards.code_verdict import JudgingError, NotGradableError, TestResult, failed_run
 from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.records import Limits
@@ -55,6 +55,7 @@ def tester_source(*, with_unit_tests: bool) -> str:
     """Return the tester and what it needs, as one program."""
     modules = [
         code_wire,
+        code_objects,
         code_remote,
         code_servant,
         *([code_unit_tests] if with_unit_tests else []),

@@ -1,4 +1,4 @@
-"""The test program's view of a solution that lives in another process. Runs inside the sandbox, in the tester.
+"""A test program's conversation with a solution in another process. Runs inside the sandbox, in the tester.
 
 Functions and objects of the solution appear as `RemoteObject`s, its exceptions as classes of the same names. What
 they return is plain data, rebuilt here from JSON, so that `==` in a test is Python's own and never the solution's.
@@ -11,43 +11,8 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
+from dunwu.rewards.code_objects import RemoteCoroutine, RemoteObject
 from dunwu.rewards.code_wire import Channel, decode, encode
-
-_FORWARDED = (
-    *(
-        "len",
-        "iter",
-        "next",
-        "bool",
-        "int",
-        "float",
-        "index",
-        "round",
-        "reversed",
-        "neg",
-        "pos",
-        "abs",
-        "invert",
-    ),
-    *("contains", "getitem", "setitem", "delitem", "enter", "exit"),
-    *(
-        "add",
-        "sub",
-        "mul",
-        "truediv",
-        "floordiv",
-        "mod",
-        "pow",
-        "and",
-        "or",
-        "xor",
-        "matmul",
-        "lshift",
-        "rshift",
-    ),
-    *("radd", "rsub", "rmul", "rtruediv", "rfloordiv", "rmod", "rpow", "rand", "ror", "rxor", "rmatmul"),
-)
-_ORDERED = ("lt", "le", "gt", "ge")
 
 
 class SolutionEndedError(BaseException):
@@ -73,6 +38,7 @@ class Solution:
         self._channel = channel
         self._callbacks: list[Any] = []
         self._exceptions: dict[tuple[str, ...], type[Exception]] = {}
+        self._classes: dict[type[Exception], int] = {}
         self.fault = ""
         """What ended the conversation, once something has."""
         self.unsupported = ""
@@ -193,8 +159,10 @@ class Solution:
         return decode(data, self._resolve)
 
     def _refer(self, value: Any) -> list[Any]:
-        if type(value) is RemoteObject:
+        if isinstance(value, RemoteObject):
             return ["o", value._number]
+        if isinstance(value, type) and value in self._classes:
+            return ["o", self._classes[value]]
         if isinstance(value, types.ModuleType) and "_there" in vars(value):
             return ["o", vars(value)["_there"]._number]
         if callable(value) and not isinstance(value, type):
@@ -209,84 +177,15 @@ class Solution:
     def _resolve(self, data: list[Any]) -> Any:
         match data:
             case ["o", int(number), str(kind)]:
-                return RemoteObject(self, number, kind)
+                made = RemoteCoroutine if kind == "coroutine" else RemoteObject
+                return made(self, number, kind)
             case ["k", int(number)]:
                 return self._callbacks[number]
-            case ["e", [*lineage]]:
-                return self._exception(tuple(lineage))
+            case ["e", [*lineage], int(number)]:
+                found = self._exception(tuple(lineage))
+                self._classes[found] = number
+                return found
         raise ValueError("malformed value")
-
-
-class RemoteObject:
-    """An object of the solution's. Operations happen there; equality is identity, and with plain data an error.
-
-    Were the solution asked whether its object equals what a test expects, it could always say yes. Where a task says
-    so (`own_equality`), it is asked about two objects of its own.
-    """
-
-    __slots__ = ("_kind", "_number", "_solution")
-
-    def __init__(self, solution: Solution, number: int, kind: str) -> None:
-        object.__setattr__(self, "_solution", solution)
-        object.__setattr__(self, "_number", number)
-        object.__setattr__(self, "_kind", kind)
-
-    def __getattr__(self, name: str) -> Any:
-        return self._solution.perform("get", self, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._solution.perform("set", self, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        self._solution.perform("del", self, name)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._solution.perform("call", self, *args, **kwargs)
-
-    def __instancecheck__(self, value: Any) -> bool:
-        return type(value) is RemoteObject and self._solution.perform("isinstance", self, value) is True
-
-    def __eq__(self, other: object) -> bool:
-        if self._same_kind(other)._number == self._number:
-            return True
-        return self._solution.own_equality and self._solution.perform("__eq__", self, other) is True
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash(self._number)
-
-    def __str__(self) -> str:
-        return str(self._solution.perform("str", self))
-
-    def __repr__(self) -> str:
-        return f"<{self._kind} of the solution>"
-
-    def _same_kind(self, other: object) -> "RemoteObject":
-        if type(other) is not RemoteObject:
-            raise TypeError(f"an object of the solution's own ({self._kind}) is compared with plain data")
-        return other
-
-
-def _forward(operation: str) -> Any:
-    def method(self: RemoteObject, *args: Any) -> Any:
-        return self._solution.perform(operation, self, *args)
-
-    return method
-
-
-def _forward_order(operation: str) -> Any:
-    def method(self: RemoteObject, other: object) -> bool:
-        return self._solution.perform(operation, self, self._same_kind(other)) is True
-
-    return method
-
-
-for _name in _FORWARDED:
-    setattr(RemoteObject, f"__{_name}__", _forward(f"__{_name}__"))
-for _name in _ORDERED:
-    setattr(RemoteObject, f"__{_name}__", _forward_order(f"__{_name}__"))
 
 
 def _replace(old: Any, new: Any) -> None:

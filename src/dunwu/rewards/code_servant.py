@@ -17,13 +17,13 @@ from dunwu.rewards.code_wire import Channel, decode, encode
 
 MAX_PRINTED_CHARS = 2**20
 
+_FAILED = (RuntimeError, RuntimeError("the test raised something"), None)
 _OPERATIONS: dict[str, Any] = {
     "call": lambda target, *args, **kwargs: target(*args, **kwargs),
     "get": getattr,
     "set": setattr,
     "del": delattr,
     "isinstance": lambda cls, value: isinstance(value, cls),
-    "dir": dir,
     "str": str,
     "repr": repr,
     **{name: getattr(operator, name) for name in dir(operator) if name.startswith("__")},
@@ -33,7 +33,8 @@ _OPERATIONS: dict[str, Any] = {
     },
     "__reversed__": reversed,
     "__enter__": lambda target: target.__enter__(),
-    "__exit__": lambda target, *error: target.__exit__(*error),
+    "__exit__": lambda target, failed: target.__exit__(*(_FAILED if failed else (None, None, None))),
+    "await": lambda target: _await(target),
     **{
         f"__r{name}__": lambda target, other, _name=name: getattr(operator, f"__{_name}__")(other, target)
         for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "matmul")
@@ -132,11 +133,15 @@ class Servant:
         if isinstance(value, _Callback):
             return ["k", value.number]
         if isinstance(value, type) and issubclass(value, Exception):
-            return ["e", _lineage(value)]
+            return ["e", _lineage(value), self._number(value)]
+        return ["o", self._number(value), type(value).__name__]
+
+    def _number(self, value: Any) -> int:
+        """The number under which an object is known to the other side: one for each object."""
         number = self._numbers.setdefault(id(value), len(self._objects))
         if number == len(self._objects):
             self._objects.append(value)  # which keeps it alive, and so its id its own
-        return ["o", number, type(value).__name__]
+        return number
 
     def _resolve(self, data: list[Any]) -> Any:
         match data:
@@ -189,6 +194,15 @@ class _Callback:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._servant.call_back(self.number, list(args), kwargs)
+
+
+def _await(target: Any) -> Any:
+    import asyncio
+
+    async def wait() -> Any:
+        return await target
+
+    return asyncio.run(wait())
 
 
 def places(error: BaseException) -> list[tuple[str, int]]:

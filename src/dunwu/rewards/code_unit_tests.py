@@ -15,7 +15,8 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from dunwu.rewards.code_remote import RemoteObject, Solution, SolutionEndedError
+from dunwu.rewards.code_objects import RemoteObject
+from dunwu.rewards.code_remote import Solution, SolutionEndedError
 
 Outcome = tuple[str, str]
 """A verdict (AC, WA, RE), and what was seen."""
