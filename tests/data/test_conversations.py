@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dunwu.config.sft import MessagesData, PairsData
+from dunwu.config.sft import MessagesData, PairsData, WorldData
 from dunwu.data.conversations import Conversation, load_conversations
 from dunwu.errors import DataError
 
@@ -179,3 +179,17 @@ def test_a_pair_without_text_is_named(column: str, value: Any, tmp_path: Path) -
     path = write(tmp_path / "a.jsonl", [{"prompt": "a", "completion": "b", column: value}])
     with pytest.raises(DataError, match=f"a.jsonl line 1: column '{column}' holds"):
         load_conversations(PairsData(train=path, num_held_out=1))
+
+
+def test_the_world_answers_its_own_questions() -> None:
+    data = WorldData(kinds=("program",), languages=("en",), num_conversations=300, num_held_out=20)
+    sets = load_conversations(data)
+    train, held_out = list(sets.train), list(sets.held_out)
+    assert len(train) + len(held_out) == 300
+    assert len(held_out) >= 20
+    assert not {c.prompt_hash for c in train} & {c.prompt_hash for c in held_out}
+    assert list(sets.train) == train
+    question, answer = train[0].messages
+    assert "f(1)=" in question["content"]
+    assert answer["role"] == "assistant"
+    assert sum("def f(x): return" in c.messages[1]["content"] for c in train) == len(train)

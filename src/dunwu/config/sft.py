@@ -10,7 +10,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.references import DataSources, FileName, ModelName, Product
-from dunwu.config.task import PlainTemplate, R1ZeroTemplate
+from dunwu.config.task import PlainTemplate, R1ZeroTemplate, WorldKind
 from dunwu.config.training import BatchConfig, CheckpointConfig, OptimizerConfig, ScheduleConfig
 
 
@@ -47,7 +47,24 @@ class PairsData(ConversationSource):
     """Column with the thinking that comes before the completion; none: the completion is all there is."""
 
 
-ConversationData = Annotated[MessagesData | PairsData, Field(discriminator="kind")]
+class WorldData(ConfigModel):
+    """Answers as the embedded world's corpus has them, most of them careless: what a base model may have read about a kind of
+    problem. It teaches a form, not care; that is left to reinforcement learning."""
+
+    kind: Literal["world"] = "world"
+    kinds: Annotated[tuple[WorldKind, ...], Field(min_length=1)]
+    languages: Annotated[tuple[Literal["en", "zh"], ...], Field(min_length=1)] = ("en", "zh")
+    num_conversations: PositiveInt = 8000
+    num_held_out: PositiveInt = 128
+    """Of them, at least so many are held out, those of one question together."""
+    # it has no files
+    train: ClassVar[tuple[str, ...]] = ()
+    held_out: ClassVar[None] = None
+    split: ClassVar[str] = "train"
+    held_out_split: ClassVar[None] = None
+
+
+ConversationData = Annotated[MessagesData | PairsData | WorldData, Field(discriminator="kind")]
 
 
 class SftChatTemplate(ConfigModel):

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dunwu.config.sft import ConversationData, MessagesData, PairsData
+from dunwu.config.sft import ConversationData, MessagesData, PairsData, WorldData
 from dunwu.data.separation import question_hash
 from dunwu.data.tables import Row, read_rows
+from dunwu.data.world.corpus import answered_problems
 from dunwu.errors import DataError
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -91,8 +92,8 @@ def load_conversations(data: ConversationData) -> ConversationSets:
         num_chosen += counts[prompt]
     if len(chosen) == len(counts):
         raise DataError(
-            f"{', '.join(data.train)}: {counts.total()} conversations with {len(counts)} different prompts are too few to "
-            f"hold out {data.num_held_out}; set data.num_held_out lower, or name a data.held_out file"
+            f"{', '.join(data.train) or data.kind}: {counts.total()} conversations with {len(counts)} different prompts are too "
+            f"few to hold out {data.num_held_out}; set data.num_held_out lower, or name a data.held_out file"
         )
     return ConversationSets(
         ConversationSet(data, data.train, data.split, frozenset(chosen), inside=False),
@@ -116,6 +117,9 @@ def _require_separate(train: Mapping[str, int], held_out: ConversationSet) -> No
 
 def _read(data: ConversationData, sources: Sequence[str], split: str) -> Iterator[Conversation]:
     match data:
+        case WorldData():
+            yield from _world_conversations(data)
+            return
         case MessagesData(column=column):
             columns = [column]
         case PairsData():
@@ -128,7 +132,14 @@ def _read(data: ConversationData, sources: Sequence[str], split: str) -> Iterato
             yield Conversation(row.where, messages)
 
 
-def _messages(row: Row, data: ConversationData) -> tuple[dict[str, Any], ...]:
+def _world_conversations(data: WorldData) -> Iterator[Conversation]:
+    pairs = answered_problems(data.kinds, data.languages, data.num_conversations)
+    for number, (question, answer) in enumerate(pairs, start=1):
+        messages = ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
+        yield Conversation(f"the world's answer {number}", messages)
+
+
+def _messages(row: Row, data: MessagesData | PairsData) -> tuple[dict[str, Any], ...]:
     match data:
         case MessagesData(column=column):
             found = row.values[column]

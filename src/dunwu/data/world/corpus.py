@@ -8,7 +8,7 @@ Only train problems appear. Called by `tools/make_micro.py` and by tests; the sh
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dunwu.data.world.problems import (
     OperatorsProblem,
@@ -251,3 +251,18 @@ def documents(seed: int, template: str, shares: CorpusShares = SHARES) -> Iterat
             yield f"Question: {question} Answer:", f" {thinking} {answer}"
         else:
             yield f"问：{question}答：", f"{thinking}{answer}"
+
+
+def answered_problems(
+    kinds: Sequence[str], languages: Sequence[str], num: int, shares: CorpusShares = SHARES
+) -> Iterator[tuple[str, str]]:
+    """`num` pairs of a question and an answer as the corpus has them, careless ones included, in R1-Zero's tags.
+
+    The same arguments give the same pairs. Questions are train problems; one may come up more than once.
+    """
+    rng = random.Random("answered problems")
+    for _ in range(num):
+        problem, language = draw_problem(rng.choice(kinds), rng, "train"), rng.choice(languages)
+        thinking, answer = solution(problem, draw_style(rng, shares), language, rng, shares)
+        question = question_text(problem, language, rng.randrange(2))
+        yield question, with_tags(thinking, answer, rng, shares.broken_tags)
