@@ -78,6 +78,14 @@ def test_every_step_is_measured(run: RunFolder) -> None:
     assert metrics[-1]["kl"] > 1e-4
     timings = run.stage("r1_zero").read_timings()
     assert all(record["peak_memory_bytes"] > 0 for record in timings)
+    for record in timings:  # each step has a rollout of its own, generated and graded at the same time
+        ((start, generated),) = record["timeline"]["generation"]
+        assert (start, record["timeline"]["waiting"][0][0]) == (0.0, generated)
+        assert 0 < record["timeline"]["first_token"] < generated
+        assert 0 < record["timeline"]["grading"][0][0] < generated
+        assert 0 < record["grading_overlap_frac"] <= 1
+        assert (record["late_gradings"], record["grading_retries"]) == (0, 0)
+    assert metrics[0]["reward_accuracy_ok"] == 64
 
 
 def test_every_rollout_is_on_disk(run: RunFolder) -> None:
