@@ -63,6 +63,7 @@ def finished_run(tmp_path: Path, recipe: Recipe) -> Path:
     path = tmp_path / "run"
     with RunFolder.open(path, recipe) as run:
         stage = run.stage("r1_zero")
+        stage.begin({})
         stage.write_evaluation(
             "before", {}, [build_group(1, False, False), build_group(2, True, True)], step=0
         )
@@ -75,7 +76,6 @@ def finished_run(tmp_path: Path, recipe: Recipe) -> Path:
                 stage.append_timings(step, {"wall_seconds": 1.0})
         stage.write_evaluation("after", {}, [build_group(1, True, True), build_group(2, True, True)], step=4)
         stage.save_model(lambda folder: (folder / "config.json").write_text("{}"))
-        stage.mark_finished({})
         figures = {
             "pass_at_1": 0.25,
             "pass_at_1_interval": [0.2, 0.3],
@@ -83,9 +83,9 @@ def finished_run(tmp_path: Path, recipe: Recipe) -> Path:
             "length_mean": 20.25,
         }
         after = {**figures, "pass_at_1": 0.875, "length_mean": None}
-        run.write_summary(
-            [{"name": "r1_zero", "before": figures, "after": after, "num_problems": 2, "wall_seconds": 95.0}]
-        )
+        record = {"name": "r1_zero", "before": figures, "after": after, "num_problems": 2, "wall_seconds": 95.0}
+        stage.finish(record)
+        run.write_summary()
     return path
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from dunwu.cli.model_source import find_model, local_folder
+from dunwu.cli.model_source import find_model
 from dunwu.errors import ConfigError, RunError
 from dunwu.runs.folder import RunFolder
 
@@ -46,10 +46,3 @@ def test_an_unfinished_run_names_its_newest_checkpoint(tmp_path, recipe):
             run.stage("r1_zero").save_checkpoint(step, lambda path: (path / "model").mkdir(), keep_last=2)
     with pytest.raises(RunError, match=r"its newest checkpoint is .*step-000004/model"):
         find_model(str(tmp_path / "r"))
-
-
-def test_local_folders(monkeypatch, tmp_path):
-    monkeypatch.setenv("DUNWU_CACHE", str(tmp_path))
-    assert local_folder("smollm2") == tmp_path / "models" / "smollm2"
-    assert local_folder("owner/name") is None
-    assert (local_folder("micro") / "config.json").is_file()

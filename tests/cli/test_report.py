@@ -67,9 +67,11 @@ def test_an_unfinished_run_only_says_where_it_is(console, tmp_path, recipe):
 def test_long_examples_are_cut(console, tmp_path, recipe, make_group):
     with RunFolder.open(tmp_path / "r", recipe) as run:
         stage = run.stage("r1_zero")
+        stage.begin({})
         stage.write_evaluation("before", {}, [make_group(1, False)], step=0)
         stage.write_evaluation("after", {}, [make_group(1, True, text="x" * 5000)], step=4)
-        run.write_summary([{"name": "r1_zero", "before": {}, "after": {}, "num_problems": 1}])
+        stage.finish({"name": "r1_zero", "before": {}, "after": {}, "num_problems": 1})
+        run.write_summary()
     print_report(console, tmp_path / "r")
     assert "[...]" in written(console)
     assert written(console).count("x") < 1300

@@ -6,7 +6,10 @@ import pytest
 
 from dunwu.cli.views import PlainView
 from dunwu.config.load import load_recipe
+from dunwu.pipeline.lineage import read_inputs
+from dunwu.pipeline.selection import Selection
 from dunwu.runs.folder import RunFolder
+from dunwu.runs.hash_cache import HashCache
 
 RECIPE = """\
 # A recipe for tests.
@@ -33,6 +36,7 @@ def file(tmp_path, monkeypatch):
 def make_one_step(recipe, folder, progress):
     with RunFolder.open(folder, recipe) as run:
         stage = run.stages()[0]
+        stage.begin(read_inputs(recipe.stages[0], run, HashCache(None)).reads)
         if not stage.read_metrics():
             stage.append_metrics(1, {"reward": 0.5})
 
@@ -44,7 +48,8 @@ def pipeline(monkeypatch):
     stand_in.calls = []
     stand_in.behave = make_one_step
 
-    def run_recipe(recipe, folder, progress):
+    def run_recipe(recipe, folder, progress, selection, *, rerun_changed):
+        stand_in.asked = selection, rerun_changed
         stand_in.calls.append((recipe, folder, progress))
         stand_in.behave(recipe, folder, progress)
 
@@ -57,6 +62,7 @@ def test_a_recipe_is_handed_to_the_pipeline(invoke, file, pipeline):
     result = invoke("run", file, "--set", "seed=5", "-s", "stages.r1_zero.num_steps=32")
     assert result.exit_code == 0, result.stderr
     ((recipe, folder, progress),) = pipeline.calls
+    assert pipeline.asked == (Selection(), False)
     assert recipe == load_recipe(file, ["seed=5", "stages.0.num_steps=32"])
     assert folder == Path("runs/test")
     assert isinstance(progress, PlainView)

@@ -38,6 +38,7 @@ def sft_run(tmp_path):
     path = tmp_path / "run"
     with RunFolder.open(path, make()) as run:
         stage = run.stage("sft")
+        stage.begin({})
         stage.write_evaluation("before", FIGURES, [], step=0)
         for step in (1, 2, 3):
             metrics = {
@@ -51,8 +52,8 @@ def sft_run(tmp_path):
             stage.append_timings(step, {"wall_seconds": 1.0})
         stage.write_evaluation("after", RECORD["after"], [], step=3)
         stage.save_model(lambda folder: (folder / "config.json").write_text("{}"))
-        stage.mark_finished({})
-        run.write_summary([RECORD])
+        stage.finish(RECORD)
+        run.write_summary()
     return path
 
 

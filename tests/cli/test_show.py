@@ -90,6 +90,7 @@ def test_the_digest_is_that_of_the_run_folder(invoke, finished_run):
 def test_long_completions_are_cut_unless_asked_for(invoke, tmp_path, recipe, make_group):
     with RunFolder.open(tmp_path / "r", recipe) as run:
         groups = [make_group(1, True, text="x" * 4000)]
+        run.stage("r1_zero").begin({})
         run.stage("r1_zero").write_rollouts(1, groups, first_step=1, last_step=1)
     assert "--full shows them" in invoke("show", tmp_path / "r").stdout
     assert invoke("show", tmp_path / "r", "--full").stdout.count("x") >= 4000

@@ -45,7 +45,7 @@ RECIPE = Recipe.model_validate(
                 "optimizer": {"learning_rate": 1e-3},
                 "kl": {"coef": 0.05, "refresh_every_steps": 3},
                 "evaluation": {"num_problems": 4, "samples_per_problem": 2, "every_steps": 3},
-                "checkpoint": {"every_steps": 1, "keep_last": 2},
+                "checkpoint": {"every_steps": 1, "keep_last": 2, "keep_finished": 2},
                 "engine": {"max_sequences": 8},
             }
         ],
@@ -146,7 +146,7 @@ def test_a_changed_recipe_names_the_difference(tmp_path: Path) -> None:
     process = start(tmp_path / "run", die_at_sync(20))
     process.join(120)
     changed = RECIPE.model_copy(update={"seed": 8})
-    with pytest.raises(RunError, match="seed: was 7, is now 8"):
+    with pytest.raises(RunError, match=r"r1_zero \(is not finished\):\n    seed: was 7, is now 8"):
         run_recipe(changed, tmp_path / "run", QuietProgress())
 
 

@@ -13,7 +13,7 @@ def write(folder):
 
 @pytest.fixture
 def saved(tmp_path):
-    checkpoints.save(tmp_path, 20, write, keep_last=2)
+    checkpoints.save(tmp_path, 20, write, checkpoints.Retention(2))
     return checkpoints.found(tmp_path)[0]
 
 
@@ -25,7 +25,7 @@ def test_a_saved_checkpoint_is_whole(saved, tmp_path):
 
 def test_only_the_newest_stay(tmp_path):
     for step in (8, 9, 10, 1_000_000):
-        checkpoints.save(tmp_path, step, write, keep_last=2)
+        checkpoints.save(tmp_path, step, write, checkpoints.Retention(2))
     assert [checkpoint.step for checkpoint in checkpoints.found(tmp_path)] == [1_000_000, 10]
 
 
@@ -59,7 +59,7 @@ def test_a_checkpoint_renamed_to_another_step_is_damaged(saved):
 
 def test_pruning_that_a_kill_prevented_is_made_up_for(tmp_path):
     for step in (20, 40, 60):
-        checkpoints.save(tmp_path, step, write, keep_last=3)
+        checkpoints.save(tmp_path, step, write, checkpoints.Retention(3))
     seal = tmp_path / "step-000060" / "checkpoint.json"
     seal.write_text(json.dumps({**json.loads(seal.read_text()), "keep_last": 1}))
     checkpoints.prune(tmp_path)
@@ -68,7 +68,9 @@ def test_pruning_that_a_kill_prevented_is_made_up_for(tmp_path):
 
 def test_a_damaged_newest_seal_prunes_nothing(tmp_path):
     for step in (20, 40):
-        checkpoints.save(tmp_path, step, write, keep_last=2)
+        checkpoints.save(tmp_path, step, write, checkpoints.Retention(2))
     (tmp_path / "step-000040" / "checkpoint.json").unlink()
     checkpoints.prune(tmp_path)
     assert len(checkpoints.found(tmp_path)) == 2
+    checkpoints.prune(tmp_path, keep_last=0)
+    assert checkpoints.found(tmp_path) == []

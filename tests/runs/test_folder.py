@@ -4,60 +4,39 @@ import tomllib
 import pytest
 
 from dunwu.config.recipe import Recipe
-from dunwu.errors import DunwuWarning, RunError
-from dunwu.runs import folder as folder_module
-from dunwu.runs.folder import RunFolder, ensure_continues
+from dunwu.errors import RunError
+from dunwu.runs.folder import RunFolder, continues_run
 
 
-def test_a_new_run_holds_its_recipe_versions_and_fingerprints(tmp_path, recipe):
-    with RunFolder.open(tmp_path / "a" / "run", recipe, fingerprints={"model": "abc"}) as run:
+def test_a_new_run_holds_its_recipe_and_versions(tmp_path, recipe):
+    with RunFolder.open(tmp_path / "a" / "run", recipe) as run:
         assert Recipe.model_validate(tomllib.loads((run.path / "recipe.toml").read_text())) == recipe
         manifest = json.loads((run.path / "manifest.json").read_text())
-    assert manifest["fingerprints"] == {"model": "abc"}
+    assert manifest["format"] == 2
     assert manifest["versions"]["torch"]
-    assert manifest["stages"] == {}
 
 
-def test_an_unchanged_recipe_continues_and_the_log_says_so(tmp_path, recipe):
+def test_a_run_is_continued_and_the_log_says_so(tmp_path, recipe):
     for _ in range(2):
-        with RunFolder.open(tmp_path, recipe, fingerprints={"model": "abc"}) as run:
+        with RunFolder.open(tmp_path, recipe) as run:
             events = [record["event"] for record in run.read_events()]
     assert events == ["started", "resumed"]
 
 
-def test_a_changed_recipe_names_each_key_with_both_values(tmp_path, recipe, make_recipe):
+def test_another_recipe_is_adopted_when_told_and_the_log_keeps_the_difference(tmp_path, recipe, make_recipe):
     RunFolder.open(tmp_path, recipe).close()
     changed = make_recipe(num_steps=32, kl={"coef": 0.5})
-    with pytest.raises(RunError) as caught:
-        RunFolder.open(tmp_path, changed)
-    text = str(caught.value)
-    assert "stages.0.num_steps: was 16, is now 32" in text
-    assert "stages.0.kl.coef: was 0.001, is now 0.5" in text
-    assert "--run-dir" in text
-    assert text.count("is now") == 2
-
-
-def test_a_changed_fingerprint_is_an_error_and_is_not_recorded(tmp_path, recipe):
-    RunFolder.open(tmp_path, recipe, fingerprints={"model": "abc", "data": "1"}).close()
-    with pytest.raises(RunError, match='data: was "1", is now "2"'):
-        RunFolder.open(tmp_path, recipe, fingerprints={"model": "abc", "data": "2"})
-    with RunFolder.open(tmp_path, recipe, fingerprints={"data": "1"}) as run:
-        assert run.manifest["fingerprints"] == {"model": "abc", "data": "1"}
-
-
-def test_fingerprints_can_be_pinned_as_stages_come_to_need_them(run):
-    run.pin({"first": "1"})
-    run.pin({"second": "2"})
-    assert RunFolder.read(run.path).manifest["fingerprints"] == {"first": "1", "second": "2"}
-    with pytest.raises(RunError, match='second: was "2", is now "3"'):
-        run.pin({"first": "1", "second": "3"})
-
-
-def test_other_package_versions_warn_and_go_on(tmp_path, recipe, monkeypatch):
-    RunFolder.open(tmp_path, recipe).close()
-    monkeypatch.setattr(folder_module, "installed_versions", lambda: {"python": "9.9"})
-    with pytest.warns(DunwuWarning, match=r'python: was "3.*is now "9\.9"'):
-        RunFolder.open(tmp_path, recipe).close()
+    with RunFolder.open(tmp_path, changed) as run:
+        assert run.recipe == changed
+        assert RunFolder.read(tmp_path).recipe == recipe
+        assert RunFolder.read(tmp_path, changed).recipe == changed
+        run.adopt_recipe()
+        run.adopt_recipe()
+        events = [record for record in run.read_events() if record["event"] == "recipe changed"]
+    assert RunFolder.read(tmp_path).recipe == changed
+    assert [sorted(record["changes"]) for record in events] == [
+        ["stages.0.kl.coef: was 0.001, is now 0.5", "stages.0.num_steps: was 16, is now 32"]
+    ]
 
 
 def test_two_writers_are_one_too_many_and_a_reader_is_welcome(run, recipe):
@@ -66,11 +45,24 @@ def test_two_writers_are_one_too_many_and_a_reader_is_welcome(run, recipe):
     assert RunFolder.read(run.path).recipe == recipe
 
 
+def test_a_reader_sees_whether_the_folder_is_written(tmp_path, recipe):
+    run = RunFolder.open(tmp_path, recipe)
+    assert run.live
+    assert RunFolder.read(tmp_path).live
+    run.close()
+    assert not RunFolder.read(tmp_path).live
+    (tmp_path / ".lock").unlink()
+    assert not RunFolder.read(tmp_path).live
+
+
 def test_a_failed_opening_frees_the_lock(tmp_path, recipe):
-    RunFolder.open(tmp_path, recipe, fingerprints={"data": "1"}).close()
-    for _ in range(2):
-        with pytest.raises(RunError, match="data: was"):
-            RunFolder.open(tmp_path, recipe, fingerprints={"data": "2"})
+    RunFolder.open(tmp_path, recipe).close()
+    text = (tmp_path / "manifest.json").read_text()
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(RunError, match="is damaged"):
+        RunFolder.open(tmp_path, recipe)
+    (tmp_path / "manifest.json").write_text(text)
+    RunFolder.open(tmp_path, recipe).close()
 
 
 def test_a_failure_is_logged_and_frees_the_folder(tmp_path, recipe):
@@ -88,9 +80,12 @@ def test_a_closed_or_read_folder_cannot_be_written(tmp_path, recipe, make_group)
     stage = run.stage("r1_zero")
     for write in (
         lambda: run.log("x"),
-        lambda: run.pin({"a": "1"}),
-        lambda: run.write_summary([]),
-        lambda: run.record_stage("r1_zero", {}),
+        lambda: run.adopt_recipe(),
+        lambda: run.write_summary(),
+        lambda: stage.begin({}),
+        lambda: stage.pin({"a": "1"}),
+        lambda: stage.prune_checkpoints(0),
+        lambda: stage.write_data("a.jsonl", lambda path: None),
         lambda: stage.append_metrics(1, {}),
         lambda: stage.append_timings(1, {}),
         lambda: stage.write_rollouts(1, [make_group()], first_step=1, last_step=1),
@@ -98,7 +93,7 @@ def test_a_closed_or_read_folder_cannot_be_written(tmp_path, recipe, make_group)
         lambda: stage.rewind(0),
         lambda: stage.write_evaluation("before", {}, [], step=0),
         lambda: stage.save_model(lambda path: None),
-        lambda: stage.mark_finished({}),
+        lambda: stage.finish({}),
     ):
         with pytest.raises(RunError, match="opened for reading only"):
             write()
@@ -107,6 +102,7 @@ def test_a_closed_or_read_folder_cannot_be_written(tmp_path, recipe, make_group)
 
 def test_opening_clears_what_a_kill_left(tmp_path, recipe):
     with RunFolder.open(tmp_path, recipe) as run:
+        run.stage("r1_zero").begin({})
         run.stage("r1_zero").append_metrics(1, {"reward": 1.0})
         run.stage("r1_zero").append_timings(1, {"wall_seconds": 1.0})
     (tmp_path / "r1_zero" / ".tmp-rollout").write_text("half")
@@ -115,7 +111,7 @@ def test_opening_clears_what_a_kill_left(tmp_path, recipe):
             file.write('{"torn": ')
     with RunFolder.open(tmp_path, recipe) as run:
         assert [record["step"] for record in run.stage("r1_zero").read_metrics()] == [1]
-        assert [record["event"] for record in run.read_events()] == ["started", "resumed"]
+        assert [record["event"] for record in run.read_events()] == ["started", "stage begun", "resumed"]
     for name in ("events.jsonl", "r1_zero/metrics.jsonl", "r1_zero/timings.jsonl"):
         assert "torn" not in (tmp_path / name).read_text()
     assert not (tmp_path / "r1_zero" / ".tmp-rollout").exists()
@@ -125,9 +121,9 @@ def test_opening_clears_what_a_kill_left(tmp_path, recipe):
 def test_a_folder_killed_in_its_first_instant_starts_anew(tmp_path, recipe, present):
     for name in present:
         (tmp_path / name).write_text("half")
-    assert ensure_continues(tmp_path, recipe) is False
+    assert continues_run(tmp_path) is False
     RunFolder.open(tmp_path, recipe).close()
-    assert ensure_continues(tmp_path, recipe) is True
+    assert continues_run(tmp_path) is True
 
 
 def test_a_strangers_folder_is_refused_and_left_alone(tmp_path, recipe):
@@ -162,16 +158,37 @@ def test_an_unknown_stage_names_those_there_are(run):
     assert [stage.name for stage in run.stages()] == ["r1_zero"]
 
 
+RECORD = {"name": "r1_zero", "before": {"pass_at_1": 0.25}, "num_problems": 512, "wall_seconds": 1.5}
+
+
 def test_the_summary_comes_back_and_is_empty_before_the_first_stage_ends(run):
+    run.write_summary()
     assert run.read_summary() == []
-    record = {"name": "r1_zero", "before": {"pass_at_1": 0.25}, "num_problems": 512, "wall_seconds": 1.5}
-    run.write_summary([record])
-    assert run.read_summary() == [record]
-    assert json.loads((run.path / "summary.json").read_text()) == {"stages": [record]}
+    stage = run.stage("r1_zero")
+    stage.begin({})
+    run.write_summary()
+    assert run.read_summary() == []
+    stage.finish(RECORD)
+    run.write_summary()
+    assert run.read_summary() == [RECORD]
+    assert json.loads((run.path / "summary.json").read_text()) == {"stages": [RECORD]}
+    run.check_summary()
+
+
+def test_a_summary_that_says_something_else_than_the_stage_is_named(run):
+    run.stage("r1_zero").begin({})
+    run.stage("r1_zero").finish(RECORD)
+    run.check_summary()  # a run killed before it could write the summary
+    run.write_summary()
+    text = (run.path / "summary.json").read_text()
+    (run.path / "summary.json").write_text(text.replace("0.25", "0.95"))
+    with pytest.raises(RunError, match=r"summary\.json has changed: .* stage r1_zero recorded; delete it"):
+        run.check_summary()
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "3"])
 def test_a_damaged_summary_is_named(run, text):
     (run.path / "summary.json").write_text(text)
-    with pytest.raises(RunError, match=r"summary\.json is damaged"):
-        run.read_summary()
+    for read in (run.read_summary, run.check_summary):
+        with pytest.raises(RunError, match=r"summary\.json is damaged"):
+            read()

@@ -20,7 +20,12 @@ def trials(folder: Path, seed: int, count: int) -> dict:
 def check(result: dict) -> None:
     assert result["operations"] > 200
     names = set(result["whole"])
-    assert {"manifest.json", "summary.json", "r1_zero/checkpoints/step-000010/part-0.json"} <= names
+    assert {
+        "manifest.json",
+        "summary.json",
+        "r1_zero/manifest.json",
+        "r1_zero/checkpoints/step-000014/part-0.json",
+    } <= names
     assert sum(trial["signals"][0] == 9 for trial in result["killed"]) >= len(result["killed"]) - 1
     for trial in result["killed"]:
         assert trial["digest"] == result["whole"], trial["at"]

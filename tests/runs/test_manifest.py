@@ -22,7 +22,7 @@ def test_a_manifest_comes_back_equal(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("{", "is damaged"), ('{"format": 2}', "format 2"), ("[]", "format None")]
+    ("text", "said"), [("{", "is damaged"), ('{"format": 1}', "format 1"), ("[]", "format None")]
 )
 def test_a_manifest_that_cannot_be_read_is_named(tmp_path, text, said):
     (tmp_path / "manifest.json").write_text(text)

@@ -5,6 +5,7 @@ import pytest
 from dunwu.errors import DunwuWarning, NonFiniteError, RunError
 from dunwu.runs.digest import comparable_digest
 from dunwu.runs.folder import RunFolder
+from dunwu.runs.stage_lineage import PinError
 
 
 @pytest.fixture
@@ -184,21 +185,153 @@ def test_an_evaluation_label_must_be_a_plain_name(stage, label):
 
 def test_a_finished_stage_records_what_it_read_and_made(stage):
     assert not stage.finished
+    stage.begin({"seed": 3})
+    assert not stage.finished
     stage.save_model(lambda folder: (folder / "weights").write_text("abc"))
-    stage.mark_finished({"model": "base-hash"})
+    stage.write_data("rows.jsonl", lambda path: path.write_text("{}"))
+    stage.append_metrics(1, {})
+    stage.append_timings(1, {})
+    stage.save_checkpoint(1, state(1), keep_last=1)
+    stage.finish({"name": "r1_zero", "wall_seconds": 1.0})
     again = RunFolder.read(stage.run.path).stage("r1_zero")
     assert again.finished
-    record = again.run.manifest["stages"]["r1_zero"]
-    assert record["inputs"] == {"model": "base-hash"}
+    assert again.read_record() == {"name": "r1_zero", "wall_seconds": 1.0}
+    manifest = again.manifest
+    assert manifest.reads == {"seed": 3}
+    assert manifest.versions["torch"]
+    assert list(manifest.made) == ["data/rows.jsonl", "metrics.jsonl", "model/weights", "record.json"]
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert record["outputs"] == {"model/weights": abc}
-    again.check_outputs()
+    assert manifest.made["model/weights"] == (abc, 3)
+    assert again.damage() == again.damage(thorough=True) == []
+    assert again.data_files() == [again.path / "data" / "rows.jsonl"]
 
 
-@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_text("x")])
-def test_a_finished_model_that_changed_is_named(stage, harm):
+def test_beginning_again_keeps_what_was_recorded(stage):
+    stage.begin({"seed": 3})
+    stage.begin({"seed": 4})
+    assert stage.manifest.reads == {"seed": 3}
+    assert [record["event"] for record in stage.run.read_events()].count("stage begun") == 1
+
+
+def test_going_on_with_other_packages_is_warned_of(stage, monkeypatch):
+    stage.begin({})
+    monkeypatch.setattr("dunwu.runs.stage_lineage.installed_versions", lambda: {"python": "9.9"})
+    with pytest.warns(DunwuWarning, match=r'stage r1_zero is continued.*python: was "3.*is now "9\.9"'):
+        stage.begin({})
+
+
+HARMS = [
+    (lambda path: path.unlink(), "is missing"),
+    (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"), "has changed since the stage finished"),
+    (lambda path: path.write_bytes(path.read_bytes()[:-2]), "has changed since the stage finished"),
+]
+
+
+@pytest.mark.parametrize(("harm", "said"), HARMS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model/weights",
+        "data/rows.jsonl",
+        "evaluation/after.json",
+        "evaluation/after.parquet",
+        "metrics.jsonl",
+        "record.json",
+    ],
+)
+def test_a_finished_output_that_changed_is_named(stage, make_group, name, harm, said):
+    stage.begin({})
     stage.save_model(lambda folder: (folder / "weights").write_text("abc"))
-    stage.mark_finished({})
-    harm(stage.model_path / "weights")
-    with pytest.raises(RunError, match="weights is missing or has changed since stage r1_zero"):
-        stage.check_outputs()
+    stage.write_data("rows.jsonl", lambda path: path.write_text("{}"))
+    stage.write_evaluation("after", {"pass_at_1": 0.5}, [make_group()], step=1)
+    stage.append_metrics(1, {"reward": 1.0})
+    stage.finish({"name": "r1_zero"})
+    harm(stage.path / name)
+    assert stage.damage() == [f"{stage.path / name} {said}"]
+
+
+def test_rollouts_are_compared_by_size_and_hashed_when_asked(stage, make_group):
+    stage.begin({})
+    stage.write_rollouts(1, [make_group()], first_step=1, last_step=1)
+    stage.finish({"name": "r1_zero"})
+    path = stage.path / "rollouts" / "rollout-000001.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"!")
+    assert stage.damage() == []
+    assert stage.damage(thorough=True) == [f"{path} has changed since the stage finished"]
+    path.write_bytes(whole[:-1])
+    assert stage.damage() == [f"{path} has {len(whole) - 1} bytes; it had {len(whole)}"]
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"format": 9}', '{"format": 1, "reads": {}, "pinned": {}, "versions": {}, "made": {"a": 1}}']
+)  # fmt: skip
+def test_a_damaged_manifest_is_named(stage, text):
+    stage.begin({})
+    (stage.path / "manifest.json").write_text(text)
+    with pytest.raises(RunError, match=r"r1_zero/manifest\.json is damaged"):
+        stage.manifest  # noqa: B018  # reading it is what is tested
+
+
+def test_a_manifest_that_is_gone_is_named_and_an_empty_folder_has_not_begun(stage):
+    stage.path.mkdir()
+    assert stage.manifest is None
+    stage.begin({})
+    stage.append_metrics(1, {})
+    (stage.path / "manifest.json").unlink()
+    with pytest.raises(RunError, match=r"manifest\.json is missing, and .* holds files"):
+        stage.finished  # noqa: B018
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_text("{")])
+def test_a_record_that_cannot_be_read_is_named(stage, harm):
+    stage.begin({})
+    stage.finish({"name": "r1_zero"})
+    harm(stage.path / "record.json")
+    with pytest.raises(RunError, match=r"record\.json is damaged or missing"):
+        stage.read_record()
+
+
+@pytest.mark.parametrize("name", ["../rows.jsonl", "rows.txt", ".jsonl"])
+def test_a_data_files_name_must_be_plain(stage, name):
+    with pytest.raises(ValueError, match="plain file name"):
+        stage.write_data(name, lambda path: None)
+
+
+def test_what_a_stage_works_on_is_pinned_and_must_not_change(stage):
+    with pytest.raises(RunError, match="has not begun"):
+        stage.pin({"task": "1"})
+    stage.begin({})
+    stage.pin({"task": "1"})
+    stage.pin({"template": "2"})
+    assert stage.manifest.pinned == {"task": "1", "template": "2"}
+    with pytest.raises(PinError, match=r'template: was "2", is now "3"') as caught:
+        stage.pin({"task": "1", "template": "3"})
+    assert caught.value.changes == ('template: was "2", is now "3"',)
+    assert stage.manifest.pinned == {"task": "1", "template": "2"}
+    stage.finish({})
+    assert stage.manifest.pinned == {"task": "1", "template": "2"}
+
+
+def test_the_best_checkpoint_stays_beside_the_newest(stage):
+    for step, score in ((1, 0.1), (2, 0.7), (3, None), (4, 0.7), (5, 0.2)):
+        stage.save_checkpoint(step, state(step), keep_last=1, keep_best=True, score=score)
+    assert stage.checkpoint_steps() == [2, 5]
+    best, score = stage.best_checkpoint()
+    assert (best.step, score) == (2, 0.7)
+    stage.clean()
+    assert stage.checkpoint_steps() == [2, 5]
+    stage.prune_checkpoints(0)
+    assert stage.checkpoint_steps() == [2]
+
+
+def test_without_keep_best_the_newest_stay_alone(stage):
+    assert stage.best_checkpoint() is None
+    for step, score in ((1, 0.9), (2, 0.1), (3, 0.2)):
+        stage.save_checkpoint(step, state(step), keep_last=2, score=score)
+    assert stage.checkpoint_steps() == [2, 3]
+    stage.prune_checkpoints(1)
+    assert stage.checkpoint_steps() == [3]
+    stage.prune_checkpoints(0)
+    assert stage.checkpoint_steps() == []
+    stage.prune_checkpoints(0)

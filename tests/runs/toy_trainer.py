@@ -78,9 +78,12 @@ def train(stage: StageFolder, state: State) -> None:
 
 
 def run(path: Path) -> None:
-    with RunFolder.open(path, RECIPE, fingerprints={"data": "1"}) as folder:
+    with RunFolder.open(path, RECIPE) as folder:
+        folder.adopt_recipe()
         stage = folder.stage("r1_zero")
         if not stage.finished:
+            stage.begin({"data": "1"})
+            stage.pin({"task": "2"})
             state = State()
             checkpoint = stage.latest_checkpoint()
             if checkpoint is not None:
@@ -88,8 +91,9 @@ def run(path: Path) -> None:
             stage.rewind(state.step)
             train(stage, state)
             stage.save_model(state.save)
-            folder.write_summary([{"name": "r1_zero", "value": state.value, "wall_seconds": time.time()}])
-            stage.mark_finished({"data": "1"})
+            stage.finish({"name": "r1_zero", "value": state.value, "wall_seconds": time.time()})
+        folder.write_summary()
+        stage.prune_checkpoints(1)
 
 
 def watch(path: Path, on_operation: Callable[[int], None]) -> None:

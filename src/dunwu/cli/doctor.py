@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,7 +19,10 @@ from rich.text import Text
 from dunwu import __version__
 from dunwu.cli.errors import reports_errors
 from dunwu.cli.figures import size
-from dunwu.cli.model_source import local_folder
+from dunwu.config.sandbox import BubblewrapSandbox
+from dunwu.errors import DunwuError
+from dunwu.models.source import local_folder
+from dunwu.sandbox.open import open_executor
 
 _STYLES = {"ok": "green", "optional": "yellow", "missing": "bold red"}
 _EXTRAS = {
@@ -28,6 +30,13 @@ _EXTRAS = {
     "datasets": ("tasks", "Hugging Face dataset folders"),
     "gguf": ("smollm2", "the model smollm2"),
     "vllm": ("vllm", "the vLLM engine on GPUs"),
+}
+_BEST = {"start": "a fork", "memory": "control groups", "processor": "control groups"}
+_LAYER_ADVICE = {
+    "start": "slower, as safe: allow namespaces inside of namespaces (AppArmor's bwrap profile forbids them)",
+    "memory": "for one bound over all processes of a program: run as root, or in a group that is yours: "
+    "systemd-run --user --scope --property=Delegate=yes dunwu ...",
+    "processor": "for a fair share of the processor beside a hostile program: the same",
 }
 
 
@@ -197,21 +206,18 @@ def is_writable(folder: Path) -> bool:
 
 
 def check_sandbox() -> Iterator[Check]:
-    """Bubblewrap, in which rewards that run a policy's programs are isolated."""
-    program = shutil.which("bwrap")
-    if program is None:
-        yield Check(
-            "bubblewrap", "optional", "not installed; for rewards that run code", "apt install bubblewrap"
-        )
-        return
-    command = [program, "--unshare-all", "--ro-bind", "/", "/", "--", "/bin/true"]
+    """The sandbox in which programs of a policy run: opened, and tried to get out of."""
     try:
-        outcome = subprocess.run(command, capture_output=True, text=True, timeout=10)
-        fault = "" if outcome.returncode == 0 else outcome.stderr.strip() or f"exit code {outcome.returncode}"
-    except (OSError, subprocess.TimeoutExpired) as error:
-        fault = str(error)
-    advice = "allow user namespaces on this machine, or in its container" if fault else ""
-    yield Check("bubblewrap", "optional" if fault else "ok", fault or program, advice)
+        with open_executor(BubblewrapSandbox(max_parallel=1)) as executor:
+            layers = executor.describe()
+    except DunwuError as error:
+        yield Check("sandbox", "optional", "none that isolates; for rewards that run code", str(error))
+        return
+    yield Check("sandbox", "ok", f"{layers['sandbox']}, tried out; {layers['start']}")
+    for name, what in layers.items():
+        advice = _LAYER_ADVICE.get(name, "")
+        if advice and not what.startswith(_BEST[name]):
+            yield Check(f"sandbox {name}", "optional", what, advice)
 
 
 CHECKS: tuple[Callable[[], Iterator[Check]], ...] = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dunwu.config.check import model_folder, model_problems
+from dunwu.config.check import model_problems
 from dunwu.config.recipe import Recipe
 from dunwu.config.stage import Stage
 from dunwu.errors import ConfigError, RunError
@@ -55,15 +55,6 @@ def find_model(name: str) -> ModelSource:
             stage = next((s for s in run.recipe.stages if s.name == stage_name), None)
             return ModelSource(str(path), run.recipe, stage)
     return ModelSource(str(path) if path.exists() else name)
-
-
-def local_folder(path: str) -> Path | None:
-    """Return where a model lies, or will lie once it is fetched; None for one that only a hub knows."""
-    if path == "smollm2":
-        from dunwu.models.smollm2 import cache_root
-
-        return cache_root() / "models" / "smollm2"
-    return model_folder(path)
 
 
 def _unfinished(run: RunFolder) -> str:

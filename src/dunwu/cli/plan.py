@@ -15,11 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from dunwu.cli.figures import size
-from dunwu.cli.model_source import local_folder
 from dunwu.config.recipe import Recipe
 from dunwu.config.sft import SftStage
-from dunwu.config.stage import R1ZeroStage, Stage
+from dunwu.config.stage import RlConfig, Stage
 from dunwu.config.training import BatchConfig
+from dunwu.models.source import local_folder
 
 PROMPT_TOKENS = 128
 """Assumed length of a prompt; the tokenizer is not loaded for a plan."""
@@ -49,7 +49,7 @@ class StagePlan:
         return (self.num_completions + evaluated) * self.max_new_tokens
 
 
-def plan_stage(stage: R1ZeroStage) -> StagePlan:
+def plan_stage(stage: RlConfig) -> StagePlan:
     """Count what a reinforcement-learning stage does. Prompts of refilling rounds, which depend on the rewards,
     are not counted.
     """
@@ -100,7 +100,7 @@ def memory_parts(
             return _training_parts(
                 recipe, stage.batch, stage.batch.micro_batch_tokens, settings, num_parameters
             )
-        case R1ZeroStage():
+        case RlConfig():
             in_forward = min(stage.batch.micro_batch_tokens, _step_tokens(stage))
             parts = _training_parts(recipe, stage.batch, in_forward, settings, num_parameters)
             width = _width(recipe)
@@ -140,7 +140,7 @@ def _attention_sizes(settings: dict[str, Any]) -> tuple[int, int, int]:
     return heads, settings.get("num_key_value_heads") or heads, head_size
 
 
-def _cache_values(stage: R1ZeroStage, settings: dict[str, Any]) -> int:
+def _cache_values(stage: RlConfig, settings: dict[str, Any]) -> int:
     """Count the numbers in the key-value cache."""
     plan = plan_stage(stage)
     longest = PROMPT_TOKENS + stage.sampling.max_new_tokens
@@ -152,7 +152,7 @@ def _cache_values(stage: R1ZeroStage, settings: dict[str, Any]) -> int:
     return int(2 * cached * settings["num_hidden_layers"] * key_heads * head_size)
 
 
-def _step_tokens(stage: R1ZeroStage) -> int:
+def _step_tokens(stage: RlConfig) -> int:
     """Count the tokens of one update at most; a prompt is computed once for a group that stays together."""
     completions = stage.prompts_per_step * stage.group_size
     prompts = stage.prompts_per_step if stage.split_rollout_by == "prompt" else completions
@@ -183,7 +183,7 @@ def _sft_rows(stage: SftStage) -> list[tuple[str, str]]:
     return [
         ("epochs", f"{stage.num_epochs:,}{limit}"),
         ("batch", f"{stage.batch_size:,} {stage.batch_unit} of at most {stage.max_tokens:,} tokens"),
-        ("trained on", ", ".join(stage.data.train)),
+        ("trained on", ", ".join(stage.data.train) or "the embedded world"),
         ("held out", ", ".join(stage.data.held_out or (f"at least {stage.data.num_held_out:,} of them",))),
     ]
 

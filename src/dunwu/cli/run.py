@@ -1,12 +1,15 @@
 """`dunwu run`: checks a recipe, then hands it to the pipeline and shows how it goes."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from dunwu.cli.chain_view import chain_table
 from dunwu.cli.errors import EXIT_INTERRUPTED, error_console, reports_errors, this_command
 from dunwu.cli.libraries import quiet_libraries
 from dunwu.cli.plan import print_plan
@@ -16,6 +19,9 @@ from dunwu.config.check import check_recipe
 from dunwu.config.dump import dump_recipe
 from dunwu.config.load import load_recipe
 from dunwu.config.recipe import Recipe
+
+if TYPE_CHECKING:
+    from dunwu.pipeline.selection import Selection
 
 Overrides = Annotated[
     list[str] | None,
@@ -39,37 +45,59 @@ def run(
         typer.Option("--dry-run", help="Print the whole recipe (stdout) and the plan (stderr), and stop."),
     ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Plain lines even in a terminal.")] = False,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STAGE", help="Begin with this stage; those before must be finished."),
+    ] = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="End with this stage.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run this one stage.")] = None,
+    rerun_changed: Annotated[
+        bool,
+        typer.Option(
+            "--rerun-changed",
+            help="Run stages again whose recipe, data or models have changed; what they made before is set aside.",
+        ),
+    ] = False,
 ) -> None:
     """Run a recipe, or continue its run where it was stopped.
 
-    Everything that the run makes lies in its folder; the same command continues it after any interruption.
+    Everything that the run makes lies in its folder; the same command continues it after any interruption. A finished stage is
+    not run again, unless what it was made from has changed and --rerun-changed is given.
     """
     loaded = load_recipe(recipe, set_ or [])
     check_recipe(loaded)
     folder = run_dir or Path("runs") / loaded.name
-    from dunwu.runs.folder import (
-        ensure_continues,
-    )  # after the recipe's own mistakes are told: it loads pyarrow
+    # after the recipe's own mistakes are told: these load pyarrow
+    from dunwu.pipeline.plan import plan_of, require_runnable
+    from dunwu.pipeline.selection import Selection
+    from dunwu.runs.folder import continues_run
 
-    continues = ensure_continues(folder, loaded)
+    continues = continues_run(folder)
+    selection = Selection.of_options(from_, until, only)
+    links = plan_of(loaded, folder, selection)
     if dry_run:
         typer.echo(dump_recipe(loaded), nl=False)
         print_plan(error_console(), loaded, folder, continues=continues)
-        return
-    _run(loaded, folder, plain=plain, continues=continues)
+        error_console().print(chain_table(links))
+    require_runnable(links, folder, rerun_changed=rerun_changed)
+    if not dry_run:
+        _run(loaded, folder, selection, plain=plain, rerun_changed=rerun_changed)
 
 
-def _run(recipe: Recipe, folder: Path, *, plain: bool, continues: bool) -> None:
+def _run(recipe: Recipe, folder: Path, selection: Selection, *, plain: bool, rerun_changed: bool) -> None:
     console = Console()
     console.print(
-        Text(f"{'continuing' if continues else 'new'} run in {folder}", style="dim"), soft_wrap=True
+        Text(
+            f"{'continuing' if (folder / 'manifest.json').exists() else 'new'} run in {folder}", style="dim"
+        ),
+        soft_wrap=True,
     )
     try:
         with run_view(console, plain=plain) as view:
             from dunwu.pipeline.run import run_recipe  # here, so that the view is up while torch loads
 
             quiet_libraries()
-            run_recipe(recipe, folder, view)
+            run_recipe(recipe, folder, view, selection, rerun_changed=rerun_changed)
     except KeyboardInterrupt:
         error_console().print(
             Text(f"\ninterrupted; the same command continues the run:\n  {this_command()}", style="yellow"),

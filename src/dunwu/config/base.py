@@ -1,7 +1,7 @@
 """The base of every recipe model: frozen, unknown keys refused. Imports neither torch nor transformers."""
 
 from types import NoneType
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,6 +17,9 @@ class ConfigModel(BaseModel):
 
     A key that may be left out and does not hold text can be switched off by the value "none".
     """
+
+    effect: ClassVar[Literal["result", "rounding", "none"]] = "result"
+    """What another value in this part changes in what a stage computes: all of it, only how it is rounded, or nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 

@@ -10,6 +10,8 @@ from dunwu.config.base import ConfigModel
 class LocalGrading(ConfigModel):
     """Threads and processes of this machine, beside generation."""
 
+    effect = "none"
+
     kind: Literal["local"] = "local"
     num_workers: PositiveInt | None = None
     """Completions graded at the same time; none: one per processor, at most 4."""

@@ -47,6 +47,8 @@ class SamplingConfig(ConfigModel):
 class EmbeddedEngine(ConfigModel):
     """dunwu's own engine, in the training process, on the training weights."""
 
+    effect = "rounding"
+
     kind: Literal["embedded"] = "embedded"
     max_sequences: PositiveInt = 256
     """Sequences decoded side by side."""
@@ -60,6 +62,8 @@ EngineConfig = EmbeddedEngine
 class BatchConfig(ConfigModel):
     """How a step's tokens are cut for the forward and backward pass. Changes speed and memory, never the
     result."""
+
+    effect = "rounding"
 
     micro_batch_tokens: PositiveInt = 36864
     """Most tokens in one packed forward pass: a completion of the longest default, and room for its prompt."""
@@ -81,8 +85,16 @@ class EvaluationConfig(ConfigModel):
 class CheckpointConfig(ConfigModel):
     """When the whole training state is written, and how many of them stay on disk."""
 
+    effect = "none"
+
     every_steps: PositiveInt = 20
     keep_last: PositiveInt = 2
+    """While the stage runs. With keep_best one more may stay."""
+    keep_finished: NonNegativeInt = 0
+    """How many of those stay once the stage is finished; its model stays in any case."""
+    keep_best: bool = False
+    """Keep the checkpoint with the best held-out figure too (pass@1, for fine-tuning the loss), also when the stage is
+    finished. Needs an evaluation wherever there is a checkpoint."""
 
 
 class ModelConfig(ConfigModel):

@@ -8,12 +8,14 @@ by the stage folder.
 import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dunwu.runs.files import canonical_json, hash_folder, remove, write_folder
 
 SEAL_NAME = "checkpoint.json"
+_SEAL_KEYS = {"step", "keep_last", "keep_best", "score", "files"}
 _FOLDER_NAME = re.compile(r"step-(\d{6,})")
 
 
@@ -24,13 +26,27 @@ class Checkpoint(NamedTuple):
     path: Path
 
 
-def save(folder: Path, step: int, write: Callable[[Path], None], keep_last: int) -> Path:
-    """Let `write` fill the checkpoint of `step`, seal it with hashes, and remove all but the newest
-    `keep_last`."""
+@dataclass(frozen=True)
+class Retention:
+    """Which checkpoints stay when one more is written.
+
+    Args:
+        keep_last: this many of the newest.
+        keep_best: the one with the highest score too, the earliest of equals.
+        score: of the one that is written; None: it was not measured.
+    """
+
+    keep_last: int
+    keep_best: bool = False
+    score: float | None = None
+
+
+def save(folder: Path, step: int, write: Callable[[Path], None], retention: Retention) -> Path:
+    """Let `write` fill the checkpoint of `step`, seal it with hashes, and remove those that are not to stay."""
 
     def write_sealed(temporary: Path) -> None:
         write(temporary)
-        seal = {"step": step, "keep_last": keep_last, "files": hash_folder(temporary)}
+        seal = {"step": step, **asdict(retention), "files": hash_folder(temporary)}
         (temporary / SEAL_NAME).write_text(canonical_json(seal, "checkpoint", indent=2) + "\n")
 
     path = folder / f"step-{step:06d}"
@@ -65,17 +81,36 @@ def damage(checkpoint: Checkpoint) -> str | None:
     return None
 
 
-def prune(folder: Path) -> None:
-    """Remove all but as many of the newest checkpoints as the newest one's seal says to keep.
+def prune(folder: Path, keep_last: int | None = None) -> None:
+    """Remove the checkpoints that the newest one's seal does not say to keep.
 
-    The number is read from the seal so that a process killed before it could prune leaves the work to the
-    next one.
+    This is read from the seal so that a process killed before it could prune leaves the work to the next one.
+
+    Args:
+        keep_last: keep this many of the newest instead; None: as many as the seal says.
     """
     checkpoints = found(folder)
     seal = _read_seal(checkpoints[0]) if checkpoints else None
-    if seal is not None:
-        for old in checkpoints[seal["keep_last"] :]:
-            remove(old.path)
+    if keep_last is None:
+        if seal is None:
+            return
+        keep_last = seal["keep_last"]
+    kept = checkpoints[:keep_last]
+    if seal is not None and seal["keep_best"] and (best := find_best(folder)) is not None:
+        kept = [*kept, best[0]]
+    for checkpoint in checkpoints:
+        if checkpoint not in kept:
+            remove(checkpoint.path)
+
+
+def find_best(folder: Path) -> tuple[Checkpoint, float] | None:
+    """Return the checkpoint with the highest score, unverified, and the score; None if none was measured."""
+    scored = []
+    for checkpoint in reversed(found(folder)):
+        seal = _read_seal(checkpoint)
+        if seal is not None and seal["score"] is not None:
+            scored.append((checkpoint, float(seal["score"])))
+    return max(scored, key=lambda item: item[1], default=None)
 
 
 def _read_seal(checkpoint: Checkpoint) -> dict[str, Any] | None:
@@ -83,5 +118,5 @@ def _read_seal(checkpoint: Checkpoint) -> dict[str, Any] | None:
         seal = json.loads((checkpoint.path / SEAL_NAME).read_text())
     except (OSError, ValueError):
         return None
-    keys_fit = isinstance(seal, dict) and seal.keys() == {"step", "keep_last", "files"}
+    keys_fit = isinstance(seal, dict) and seal.keys() == _SEAL_KEYS
     return seal if keys_fit and seal["step"] == checkpoint.step else None

@@ -1,10 +1,11 @@
 """The run folder: the only writer and the only reader of a run's files.
 
     RUN/recipe.toml     the resolved recipe, every default written out
-    RUN/manifest.json   package versions, fingerprints of model and data, what each stage read and made
+    RUN/manifest.json   what marks a run folder, and the package versions it was started with
     RUN/events.jsonl    started, resumed, failed, finished, with wall-clock times
-    RUN/summary.json    before and after of each stage
-    RUN/<stage>/        see stage_folder.py
+    RUN/summary.json    the records of the finished stages
+    RUN/<stage>/        see stage_folder.py; what it read and made is in its own manifest.json
+    RUN/<stage>.replaced-1/   a stage that was set aside and run again
 
 It does not know what a stage computes. Called by pipeline, stages and the command line.
 """
@@ -12,8 +13,6 @@ It does not know what a stage computes. Called by pipeline, stages and the comma
 import json
 import time
 import tomllib
-import warnings
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,10 +21,11 @@ from pydantic import ValidationError
 
 from dunwu.config.dump import dump_recipe, plain
 from dunwu.config.recipe import Recipe
-from dunwu.errors import DunwuWarning, RunError
+from dunwu.errors import RunError
+from dunwu.runs.aside import aside_folders
 from dunwu.runs.files import TEMPORARY_PREFIX, canonical_json, remove_leftovers, write_file
 from dunwu.runs.jsonl import append_line, cut_torn_line, read_lines
-from dunwu.runs.lock import LOCK_NAME, FolderLock
+from dunwu.runs.lock import LOCK_NAME, FolderLock, is_locked
 from dunwu.runs.manifest import differences, installed_versions, new_manifest, read_manifest, write_manifest
 from dunwu.runs.stage_folder import StageFolder
 
@@ -42,19 +42,16 @@ class RunFolder:
         self._lock = lock
 
     @classmethod
-    def open(cls, path: Path, recipe: Recipe, *, fingerprints: Mapping[str, str] | None = None) -> Self:
+    def open(cls, path: Path, recipe: Recipe) -> Self:
         """Create the run folder at `path`, or continue the one that is there.
 
-        What a killed process left half-written is removed. Package versions that changed give a
-        `DunwuWarning`.
+        What a killed process left half-written is removed. Whether the recipe fits what the folder holds is for the caller
+        to find out, who then calls `adopt_recipe`.
 
-        Args:
-            fingerprints: of the model and data that the run reads, see `pin`.
         Raises:
-            RunError: another process writes it; it was started with another recipe, model or data; it is not
-                empty and not a run folder; a file in it is damaged.
+            RunError: another process writes it; it is not empty and not a run folder; a file in it is damaged.
         """
-        continues = ensure_continues(path, recipe)
+        continues = continues_run(path)
         path.mkdir(parents=True, exist_ok=True)
         lock = FolderLock(path)
         try:
@@ -62,7 +59,7 @@ class RunFolder:
             cut_torn_line(path / _EVENTS)
             if continues:
                 manifest = read_manifest(path / _MANIFEST)
-                _warn_of_versions(path, manifest["versions"])
+                _read_recipe(path)
             else:
                 manifest = new_manifest(installed_versions())
                 write_file(path / _RECIPE, dump_recipe(recipe))
@@ -70,7 +67,6 @@ class RunFolder:
             run = cls(path, recipe, manifest, lock)
             for stage in run.stages():
                 stage.clean()
-            run.pin(fingerprints or {})
             run.log("resumed" if continues else "started", versions=installed_versions())
         except BaseException:
             lock.release()
@@ -78,9 +74,11 @@ class RunFolder:
         return run
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path, recipe: Recipe | None = None) -> Self:
         """Open an existing run folder for reading only; it may be running.
 
+        Args:
+            recipe: look at the folder as one of this recipe, as `open` would; None: its own.
         Raises:
             RunError: there is no run folder, or a file in it is damaged.
         """
@@ -88,7 +86,7 @@ class RunFolder:
             raise RunError(
                 f"{path} is not a run folder: it has no {_MANIFEST}; give the folder that `dunwu run` printed"
             )
-        return cls(path, _read_recipe(path), read_manifest(path / _MANIFEST), None)
+        return cls(path, recipe or _read_recipe(path), read_manifest(path / _MANIFEST), None)
 
     def __enter__(self) -> Self:
         return self
@@ -113,35 +111,18 @@ class RunFolder:
                 f"{self.path} was opened for reading only; open it with RunFolder.open to write it"
             )
 
-    def pin(self, fingerprints: Mapping[str, str]) -> None:
-        """Record fingerprints of what the run reads, or compare them with those recorded before.
-
-        Args:
-            fingerprints: what it is ("model", "r1_zero.task") to a hash of its content, see
-                `files.fingerprint`.
-        Raises:
-            RunError: one has changed; the message names each with both values.
-        """
+    def adopt_recipe(self) -> None:
+        """Let recipe.toml hold the recipe with which the folder was opened; the log keeps what changed."""
         self.require_writable()
-        recorded = self.manifest["fingerprints"]
-        compared = {name: value for name, value in fingerprints.items() if name in recorded}
-        changed = differences(recorded, {**recorded, **compared})
+        changed = differences(plain(_read_recipe(self.path)), plain(self.recipe))
         if changed:
-            raise RunError(
-                f"{self.path} was started with other data or another model:\n  " + "\n  ".join(changed) + "\n"
-                "Put them back to continue this run, or start a new one with another --run-dir"
-            )
-        if not fingerprints.keys() <= recorded.keys():
-            self._write_manifest({**self.manifest, "fingerprints": {**recorded, **fingerprints}})
+            write_file(self.path / _RECIPE, dump_recipe(self.recipe))
+            self.log("recipe changed", changes=changed)
 
-    def record_stage(self, name: str, record: Mapping[str, Any]) -> None:
-        """Put a finished stage's inputs and outputs into the manifest."""
-        self._write_manifest({**self.manifest, "stages": {**self.manifest["stages"], name: dict(record)}})
-
-    def _write_manifest(self, manifest: dict[str, Any]) -> None:
-        self.require_writable()
-        write_manifest(self.path / _MANIFEST, manifest)
-        self.manifest = manifest
+    @property
+    def live(self) -> bool:
+        """Whether a process is writing the folder now."""
+        return self._lock is not None or is_locked(self.path)
 
     def log(self, event: str, **details: Any) -> None:
         """Append to the wall-clock log, which is the one file that tells a killed run from one never
@@ -169,11 +150,22 @@ class RunFolder:
         """Return the folders of all stages in the recipe's order, whether begun or not."""
         return [StageFolder(self, stage.name) for stage in self.recipe.stages]
 
-    def write_summary(self, stages: Sequence[Mapping[str, Any]]) -> None:
-        """Replace summary.json: one record per finished stage, in order."""
+    def aside(self) -> list[Path]:
+        """List the folders of stages that were set aside."""
+        return aside_folders(self.path)
+
+    def write_summary(self) -> None:
+        """Bring summary.json up to the finished stages' records, in the recipe's order.
+
+        Raises:
+            RunError: a record is damaged.
+        """
         self.require_writable()
-        text = canonical_json({"stages": list(stages)}, "summary", indent=2)
-        write_file(self.path / _SUMMARY, text + "\n")
+        records = [stage.read_record() for stage in self.stages() if stage.finished]
+        text = canonical_json({"stages": records}, "summary", indent=2) + "\n"
+        path = self.path / _SUMMARY
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write_file(path, text)
 
     def read_summary(self) -> list[dict[str, Any]]:
         """Read the records of the finished stages; none before the first stage has finished.
@@ -191,36 +183,44 @@ class RunFolder:
                 f"{path} is damaged ({error!r}); delete it, and the same command writes it again"
             ) from error
 
+    def check_summary(self) -> None:
+        """Verify that summary.json says what the stages that it names recorded.
+
+        Raises:
+            RunError: it does not, or is damaged.
+        """
+        finished = {stage.name: stage for stage in self.stages() if stage.finished}
+        for record in self.read_summary():
+            stage = finished.get(record.get("name", ""))
+            if stage is not None and stage.read_record() != record:
+                raise RunError(
+                    f"{self.path / _SUMMARY} has changed: it does not say what stage {stage.name} recorded; delete it, and the "
+                    "same command writes it again"
+                )
+
 
 def is_run_folder(path: Path) -> bool:
     """Whether there is a run folder at `path`."""
     return (path / _MANIFEST).is_file() and (path / _RECIPE).is_file()
 
 
-def ensure_continues(path: Path, recipe: Recipe) -> bool:
+def continues_run(path: Path) -> bool:
     """Say whether a run at `path` would continue one (True) or start anew (False), without writing anything.
 
     Raises:
-        RunError: `path` holds a run of another recipe, or something that is no run folder.
+        RunError: `path` holds something that is no run folder.
     """
-    if not (path / _MANIFEST).exists():
-        own = {LOCK_NAME, _RECIPE, _EVENTS}  # a run killed before its first second has no more than these
-        strangers = sorted(p.name for p in path.iterdir() if p.name not in own) if path.is_dir() else []
-        strangers = [name for name in strangers if not name.startswith(TEMPORARY_PREFIX)]
-        if strangers or (path.exists() and not path.is_dir()):
-            raise RunError(
-                f"{path} exists and is not a run folder (it holds {', '.join(strangers[:5]) or 'a file'}); "
-                "choose another --run-dir"
-            )
-        return False
-    changed = differences(plain(_read_recipe(path)), plain(recipe))
-    if changed:
+    if (path / _MANIFEST).exists():
+        return True
+    own = {LOCK_NAME, _RECIPE, _EVENTS}  # a run killed before its first second has no more than these
+    strangers = sorted(p.name for p in path.iterdir() if p.name not in own) if path.is_dir() else []
+    strangers = [name for name in strangers if not name.startswith(TEMPORARY_PREFIX)]
+    if strangers or (path.exists() and not path.is_dir()):
         raise RunError(
-            f"{path} was started with another recipe:\n  " + "\n  ".join(changed) + "\n"
-            f"Undo the change to continue this run (its own recipe is {path / _RECIPE}), or start a new one "
-            "with another --run-dir"
+            f"{path} exists and is not a run folder (it holds {', '.join(strangers[:5]) or 'a file'}); "
+            "choose another --run-dir"
         )
-    return True
+    return False
 
 
 def _read_recipe(path: Path) -> Recipe:
@@ -235,14 +235,3 @@ def _read_recipe(path: Path) -> Recipe:
             f"{path / _RECIPE} cannot be read by this version of dunwu ({error}); use the version that "
             f"{path / _MANIFEST} names, or start a new run folder"
         ) from error
-
-
-def _warn_of_versions(path: Path, recorded: Mapping[str, str]) -> None:
-    changed = differences(recorded, installed_versions())
-    if changed:
-        warnings.warn(
-            f"{path} is continued with other packages ({'; '.join(changed)}): the run goes on, but no longer "
-            "ends with the same bytes as one that kept them",
-            DunwuWarning,
-            stacklevel=3,
-        )

@@ -1,4 +1,7 @@
-"""manifest.json: what a run was made with, and what each finished stage read and made, by content hash."""
+"""A run's manifest.json: the mark of a run folder, and the versions of the packages it was started with.
+
+What each stage read and made is in the manifest of the stage.
+"""
 
 import json
 import platform
@@ -12,6 +15,7 @@ from dunwu.runs.files import canonical_json, write_file
 
 PACKAGES = ("dunwu", "torch", "transformers", "tokenizers", "safetensors", "numpy", "pyarrow", "math-verify")
 """Packages whose version can change what a run computes."""
+_FORMAT = 2
 
 
 def installed_versions() -> dict[str, str]:
@@ -27,7 +31,7 @@ def installed_versions() -> dict[str, str]:
 
 def new_manifest(versions: Mapping[str, str]) -> dict[str, Any]:
     """Return the manifest of a run that has not done anything yet."""
-    return {"format": 1, "versions": dict(versions), "fingerprints": {}, "stages": {}}
+    return {"format": _FORMAT, "versions": dict(versions)}
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -43,9 +47,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
             f"{path} is damaged ({error}); restore it from a copy, or start a new run folder"
         ) from error
     found = manifest.get("format") if isinstance(manifest, dict) else None
-    if found != 1:
+    if found != _FORMAT:
         raise RunError(
-            f"{path} has format {found!r}, this dunwu reads format 1; use the dunwu that wrote the run"
+            f"{path} has format {found!r}, this dunwu reads format {_FORMAT}; use the dunwu that wrote the run"
         )
     return dict(manifest)
 

@@ -5,8 +5,6 @@ Everything but `timings.jsonl` holds deterministic figures only: a stage that is
 evaluation and stages, and by whatever shows a run.
 """
 
-import json
-import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,44 +12,30 @@ from typing import TYPE_CHECKING, Any
 
 from dunwu.errors import DunwuWarning, RunError
 from dunwu.records import RolloutGroup
-from dunwu.runs import checkpoints
+from dunwu.runs import checkpoints, evaluations
 from dunwu.runs.checkpoints import Checkpoint
-from dunwu.runs.files import (
-    canonical_json,
-    hash_folder,
-    remove,
-    sync,
-    write_file,
-    write_file_with,
-    write_folder,
-)
+from dunwu.runs.files import remove, sync, write_file_with, write_folder
 from dunwu.runs.jsonl import append_line, cut_torn_line, keep_lines, read_lines
 from dunwu.runs.rollout_table import StoredRollouts, read_facts, read_table, write_table
+from dunwu.runs.stage_lineage import StageLineage
 
 if TYPE_CHECKING:
     from dunwu.runs.folder import RunFolder
 
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DATA_SUFFIXES = (".jsonl", ".parquet")
 
 
-class StageFolder:
+class StageFolder(StageLineage):
     """Reads one stage's files and, in a run that was opened for writing, writes them."""
 
     def __init__(self, run: "RunFolder", name: str) -> None:
-        self.run = run
-        self.name = name
-        self.path = run.path / name
+        super().__init__(run, name)
         self._metrics = self.path / "metrics.jsonl"
         self._timings = self.path / "timings.jsonl"
         self._rollouts = self.path / "rollouts"
         self._checkpoints = self.path / "checkpoints"
         self._evaluations = self.path / "evaluation"
         self._last_step: int | None = None
-
-    def pin(self, fingerprints: Mapping[str, str]) -> None:
-        """Record fingerprints of what the stage works on, or compare them with those recorded before; see `RunFolder.pin`."""
-        self.run.pin({f"{self.name}.{what}": value for what, value in fingerprints.items()})
 
     # Steps
 
@@ -130,13 +114,39 @@ class StageFolder:
 
     # Checkpoints and going on after a kill
 
-    def save_checkpoint(self, step: int, write: Callable[[Path], None], keep_last: int) -> Path:
-        """Let `write` fill a folder with the whole state after `step`, and keep the newest `keep_last`
-        checkpoints."""
+    def save_checkpoint(
+        self,
+        step: int,
+        write: Callable[[Path], None],
+        keep_last: int,
+        *,
+        keep_best: bool = False,
+        score: float | None = None,
+    ) -> Path:
+        """Let `write` fill a folder with the whole state after `step`; of the checkpoints the newest `keep_last` stay.
+
+        Args:
+            keep_best: let the one with the highest score stay as well.
+            score: of this one on held-out data, higher is better; None: it was not measured.
+        """
         self.run.require_writable()
         if self._metrics.exists():
             sync(self._metrics)  # a checkpoint must never be newer than the metrics it continues
-        return checkpoints.save(self._checkpoints, step, write, keep_last)
+        retention = checkpoints.Retention(keep_last, keep_best, score)
+        return checkpoints.save(self._checkpoints, step, write, retention)
+
+    def prune_checkpoints(self, keep_last: int) -> None:
+        """Remove all but the newest `keep_last` checkpoints, and the best one if it was to be kept."""
+        self.run.require_writable()
+        checkpoints.prune(self._checkpoints, keep_last)
+
+    def checkpoint_steps(self) -> list[int]:
+        """List the steps of the checkpoints on disk, oldest first."""
+        return sorted(checkpoint.step for checkpoint in checkpoints.found(self._checkpoints))
+
+    def best_checkpoint(self) -> tuple[Checkpoint, float] | None:
+        """Return the checkpoint with the highest held-out score, and the score; None if none was measured."""
+        return checkpoints.find_best(self._checkpoints)
 
     def latest_checkpoint(self) -> Checkpoint | None:
         """Return the newest checkpoint whose files are as they were written; None if the stage has none.
@@ -185,9 +195,9 @@ class StageFolder:
         for index in self.rollout_indices():
             if read_facts(self._rollout_path(index))["first_step"] > step:
                 remove(self._rollout_path(index))
-        for label, record in self._read_evaluations().items():
+        for label, record in evaluations.read_evaluations(self._evaluations).items():
             if record["step"] > step:
-                self._remove_evaluation(label)
+                evaluations.remove_evaluation(self._evaluations, label)
         for checkpoint in checkpoints.found(self._checkpoints):
             if checkpoint.step > step:
                 remove(checkpoint.path)
@@ -216,20 +226,15 @@ class StageFolder:
             ValueError: the label is not a plain file name.
         """
         self.run.require_writable()
-        if not _LABEL.fullmatch(label):
-            raise ValueError(f"the evaluation label {label!r} must be letters, digits, '.', '_' and '-'")
-        stored = StoredRollouts(0, step, step, tuple(groups))
-        write_file_with(self._evaluations / f"{label}.parquet", lambda path: write_table(path, stored))
-        text = canonical_json({**record, "step": step}, f"evaluation {label}", indent=2)
-        write_file(self._evaluations / f"{label}.json", text + "\n")
+        evaluations.write_evaluation(self._evaluations, label, record, groups, step)
 
     def evaluation_labels(self) -> list[str]:
         """List the finished evaluations, by the step after which they were made."""
-        return list(self._read_evaluations())
+        return list(evaluations.read_evaluations(self._evaluations))
 
     def read_evaluation(self, label: str) -> dict[str, Any] | None:
         """Read an evaluation's figures, with its `step`; None if it was not finished."""
-        return self._read_evaluations().get(label)
+        return evaluations.read_evaluations(self._evaluations).get(label)
 
     def read_evaluation_samples(self, label: str) -> tuple[RolloutGroup, ...]:
         """Read an evaluation's samples.
@@ -237,25 +242,7 @@ class StageFolder:
         Raises:
             RunError: they are not there, or damaged.
         """
-        return read_table(self._evaluations / f"{label}.parquet").groups
-
-    def _read_evaluations(self) -> dict[str, dict[str, Any]]:
-        records = {}
-        for path in sorted(self._evaluations.glob("[!.]*.json")):
-            try:
-                records[path.stem] = dict(json.loads(path.read_text(encoding="utf-8")))
-            except ValueError as error:
-                raise RunError(
-                    f"{path} is damaged ({error}); delete it, and the same command makes it again"
-                ) from error
-        return dict(sorted(records.items(), key=lambda item: item[1]["step"]))
-
-    def _remove_evaluation(self, label: str) -> None:
-        for suffix in (
-            "json",
-            "parquet",
-        ):  # the figures first: without them the evaluation counts as not made
-            remove(self._evaluations / f"{label}.{suffix}")
+        return evaluations.read_samples(self._evaluations, label)
 
     # The end
 
@@ -282,7 +269,7 @@ class StageFolder:
             ValueError: the name is not a plain file name that ends in .jsonl or .parquet.
         """
         self.run.require_writable()
-        if not _LABEL.fullmatch(name) or not name.endswith(_DATA_SUFFIXES):
+        if not evaluations.PLAIN_NAME.fullmatch(name) or not name.endswith(_DATA_SUFFIXES):
             raise ValueError(
                 f"the data file {name!r} must be a plain file name that ends in {_DATA_SUFFIXES}"
             )
@@ -296,30 +283,3 @@ class StageFolder:
             for path in self.data_path.glob("*")
             if path.name.endswith(_DATA_SUFFIXES) and path.name[0] != "."
         )
-
-    def mark_finished(self, inputs: Mapping[str, str]) -> None:
-        """Record in the manifest that the stage is done: what it read (name to fingerprint) and the model it
-        made."""
-        outputs = {f"model/{name}": digest for name, digest in hash_folder(self.model_path).items()}
-        self.run.record_stage(self.name, {"inputs": dict(inputs), "outputs": outputs})
-        self.run.log("stage finished", stage=self.name)
-
-    @property
-    def finished(self) -> bool:
-        """Whether the stage was marked as finished."""
-        return self.name in self.run.manifest["stages"]
-
-    def check_outputs(self) -> None:
-        """Verify that the finished stage's model is as it was written.
-
-        Raises:
-            RunError: a file is missing or has changed; the message names it.
-        """
-        outputs: dict[str, str] = self.run.manifest["stages"][self.name]["outputs"]
-        actual = hash_folder(self.path / "model")
-        for name, digest in outputs.items():
-            if actual.get(name.removeprefix("model/")) != digest:
-                raise RunError(
-                    f"{self.path / name} is missing or has changed since stage {self.name} finished; restore "
-                    "it, or start a new run folder"
-                )

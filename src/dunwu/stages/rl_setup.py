@@ -21,7 +21,7 @@ from dunwu.rollout.collection import Collector, policy_decoder
 from dunwu.rollout.embedded import EmbeddedEngine
 from dunwu.runs.checkpoints import Checkpoint
 from dunwu.stages.context import StageContext
-from dunwu.stages.training_run import load_stage_policy, pin_model
+from dunwu.stages.training_run import load_stage_policy
 from dunwu.training.optimizer import MasterAdamW
 from dunwu.training.rl_state import RlState
 
@@ -87,7 +87,6 @@ def _check_lengths(config: RlConfig, policy: Policy, prompts: list[Prompt]) -> N
 @contextmanager
 def rl_parts(config: RlConfig, context: StageContext, checkpoint: Checkpoint | None) -> Iterator[RlParts]:
     """Build the parts of a stage, from its start or from a checkpoint, and take them down afterwards."""
-    pin_model(context)
     with Grader(config.rewards, output_form=config.output_form, service=config.grading) as grader:
         problems = checked_problems(config, context, grader)
         torch.manual_seed(

@@ -24,7 +24,7 @@ from dunwu.models.policy import Policy
 from dunwu.models.vocabulary import add_tokens, grow_embeddings, stop_at
 from dunwu.runs.checkpoints import Checkpoint
 from dunwu.stages.context import StageContext
-from dunwu.stages.training_run import load_stage_policy, pin_model, stage_model
+from dunwu.stages.training_run import load_stage_policy, stage_model
 from dunwu.training.optimizer import MasterAdamW
 from dunwu.training.sft_state import SftState
 
@@ -76,9 +76,8 @@ def sft_parts(config: SftStage, context: StageContext, checkpoint: Checkpoint | 
     Raises:
         DataError: a row that is no conversation, a sample that cannot be trained on, prompts in both sets.
         ConfigError: a template that does not serve; a sample longer than the model's positions; a warm-up that never ends.
-        RunError: the model or the data differ from those the run was started with.
+        RunError: the data differ from those the stage began with.
     """
-    pin_model(context)
     conversations = load_conversations(config.data)
     model = stage_model(context, checkpoint)
     tokenizer = load_tokenizer(model.path, trust_remote_code=model.trust_remote_code)

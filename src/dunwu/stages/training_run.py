@@ -6,15 +6,13 @@ Called by the loops of the stages.
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from dunwu.config.training import ModelConfig
-from dunwu.models.loading import load_policy, resolve_model
+from dunwu.models.loading import load_policy
 from dunwu.models.policy import Policy
 from dunwu.records import RolloutGroup
 from dunwu.runs.checkpoints import Checkpoint
-from dunwu.runs.files import fingerprint
 from dunwu.stages.context import StageContext
 from dunwu.training.weights import policy_folder
 
@@ -24,17 +22,6 @@ def go_back(context: StageContext) -> Checkpoint | None:
     checkpoint = context.folder.latest_checkpoint()
     context.folder.rewind(0 if checkpoint is None else checkpoint.step)
     return checkpoint
-
-
-def pin_model(context: StageContext) -> None:
-    """Record the fingerprint of the model the run starts from, or compare it with the one recorded before.
-
-    Raises:
-        RunError: it has changed.
-    """
-    source = Path(resolve_model(context.model.path))
-    if source.is_dir():
-        context.folder.pin({"start": fingerprint(source)})
 
 
 def stage_model(context: StageContext, checkpoint: Checkpoint | None) -> ModelConfig:
