@@ -19,7 +19,8 @@ class Folder:
         self.path = path / "place"
         self.version = version
         self.group = Group((Hierarchy(path, version, frozenset({"memory"})),), "place")
-        (self.path / "memory.limit_in_bytes").write_text("0")
+        for name in ("memory.limit_in_bytes", "memory.max_usage_in_bytes", "memory.max"):
+            (self.path / name).write_text("0")
         (self.path / "memory.events").write_text("oom 3\noom_kill 0\n")
         (self.path / "memory.oom_control").write_text("under_oom 0\noom_kill 0\n")
 
