@@ -100,9 +100,13 @@ class Grader:
         """End the grading processes and cancel what still waits. Grading after this gives parts with status
         "error"."""
         self._pool.close()
+        for (
+            code
+        ) in self._code.values():  # before its gradings are waited for: one may have many programs to run
+            code.close()
         self._service.close()
-        for part in (*self._functions.values(), *self._code.values()):
-            part.close()
+        for function in self._functions.values():
+            function.close()
 
     @property
     def counts(self) -> Mapping[str, int]:
