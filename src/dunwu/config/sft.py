@@ -11,7 +11,13 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.references import DataSources, FileName, ModelName, Product
 from dunwu.config.task import PlainTemplate, R1ZeroTemplate, WorldKind
-from dunwu.config.training import BatchConfig, CheckpointConfig, OptimizerConfig, ScheduleConfig
+from dunwu.config.training import (
+    BatchConfig,
+    CheckpointConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    require_scores,
+)
 
 
 class ConversationSource(ConfigModel):
@@ -165,6 +171,7 @@ class SftStage(ConfigModel):
 
     @model_validator(mode="after")
     def _possible(self) -> "SftStage":
+        require_scores(self.checkpoint, self.evaluation.every_steps)
         if len(set(self.new_tokens)) != len(self.new_tokens):
             raise ValueError(f"new_tokens names a token twice: {list(self.new_tokens)}; name each once")
         if self.batch.micro_batch_tokens < self.max_tokens:

@@ -97,6 +97,20 @@ class CheckpointConfig(ConfigModel):
     finished. Needs an evaluation wherever there is a checkpoint."""
 
 
+def require_scores(checkpoint: CheckpointConfig, evaluation_every_steps: int | None) -> None:
+    """Refuse to keep the best checkpoint where checkpoints are not evaluated.
+
+    Raises:
+        ValueError: the message says how the two intervals must fit.
+    """
+    every = evaluation_every_steps
+    if checkpoint.keep_best and (every is None or checkpoint.every_steps % every):
+        raise ValueError(
+            f"checkpoint.keep_best compares checkpoints by their evaluations: evaluation.every_steps must be set and divide "
+            f"checkpoint.every_steps = {checkpoint.every_steps}; it is {every or 'none'}"
+        )
+
+
 class ModelConfig(ConfigModel):
     """The model to start from: `micro`, `smollm2`, a Hugging Face folder, or a hub name."""
 

@@ -17,7 +17,14 @@ from dunwu.rollout.collection import sampling_params
 from dunwu.rollout.timeline import grading_timings
 from dunwu.stages.context import StageContext
 from dunwu.stages.rl_setup import RlParts, rl_parts
-from dunwu.stages.training_run import evaluate_once, go_back, peak_memory_bytes, wall_seconds
+from dunwu.stages.training_run import (
+    evaluate_once,
+    evaluation_label,
+    go_back,
+    peak_memory_bytes,
+    save_checkpoint,
+    wall_seconds,
+)
 from dunwu.training.rl_metrics import NOTHING_TO_TRAIN, completion_metrics, explain_zero, rollout_counts
 from dunwu.training.rl_step import update_policy
 from dunwu.training.rollout_phase import RolloutPhase
@@ -190,6 +197,8 @@ class _RlLoop:
             state.reference.copy_weights_from(state.policy)
         every = config.evaluation.every_steps
         if every and step % every == 0 and step < config.num_steps:
-            self.evaluate(f"step-{step:06d}", step)
+            self.evaluate(evaluation_label(step), step)
         if step % config.checkpoint.every_steps == 0 or step == config.num_steps:
-            self.folder.save_checkpoint(step, state.save, config.checkpoint.keep_last)
+            save_checkpoint(
+                self.context, config.checkpoint, step, state.save, lambda found: found["pass_at_1"]
+            )

@@ -15,7 +15,14 @@ from dunwu.models.loading import save_policy
 from dunwu.records import RolloutGroup
 from dunwu.stages.context import StageContext
 from dunwu.stages.sft_setup import SftParts, sft_parts
-from dunwu.stages.training_run import evaluate_once, go_back, peak_memory_bytes, wall_seconds
+from dunwu.stages.training_run import (
+    evaluate_once,
+    evaluation_label,
+    go_back,
+    peak_memory_bytes,
+    save_checkpoint,
+    wall_seconds,
+)
 from dunwu.training.sft_evaluation import evaluate_on_samples
 from dunwu.training.sft_step import update_on_samples
 
@@ -129,6 +136,7 @@ class _SftLoop:
         last = self.parts.schedule.num_steps
         every = self.config.evaluation.every_steps
         if every and step % every == 0 and step < last:
-            self.evaluate(f"step-{step:06d}", step)
+            self.evaluate(evaluation_label(step), step)
         if step % self.config.checkpoint.every_steps == 0 or step == last:
-            self.folder.save_checkpoint(step, self.state.save, self.config.checkpoint.keep_last)
+            save = self.state.save
+            save_checkpoint(self.context, self.config.checkpoint, step, save, lambda found: -found["nll"])

@@ -6,9 +6,10 @@ Called by the loops of the stages.
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from dunwu.config.training import ModelConfig
+from dunwu.config.training import CheckpointConfig, ModelConfig
 from dunwu.models.loading import load_policy
 from dunwu.models.policy import Policy
 from dunwu.records import RolloutGroup
@@ -60,6 +61,33 @@ def evaluate_once(
         written = folder.read_evaluation(label)
         assert written is not None
     return written
+
+
+def save_checkpoint(
+    context: StageContext,
+    config: CheckpointConfig,
+    step: int,
+    write: Callable[[Path], None],
+    score: Callable[[Mapping[str, Any]], float | None],
+) -> None:
+    """Write a checkpoint after `step`, scored by the evaluation that was made there, if there was one.
+
+    Args:
+        score: makes of an evaluation's figures a number that is higher for a better model.
+    """
+    figures = context.folder.read_evaluation(evaluation_label(step))
+    context.folder.save_checkpoint(
+        step,
+        write,
+        config.keep_last,
+        keep_best=config.keep_best,
+        score=None if figures is None else score(figures),
+    )
+
+
+def evaluation_label(step: int) -> str:
+    """Return what an evaluation during a stage is called."""
+    return f"step-{step:06d}"
 
 
 def wall_seconds(context: StageContext) -> float:
