@@ -3,12 +3,11 @@ arguments ask for with bubblewrap."""
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
+import psutil
 import pytest
 
 from dunwu.config.sandbox import DockerSandbox
@@ -124,10 +123,8 @@ def test_an_engine_that_hangs_is_given_up(client, monkeypatch):
     executor = DockerExecutor(DockerSandbox(program=str(client), image="the-image", max_parallel=1))
     with pytest.raises(SandboxError, match="broke down"):
         executor.run_python("print(1)", b"", {}, replace(LIMITS, wall_seconds=0.2))
-    assert eventually(
-        lambda: not any(Path(f"/proc/{pid}/cmdline").read_bytes().count(bytes(client)) for pid in pids())
-    )
+    assert eventually(lambda: not any(str(client) in line for line in command_lines()))
 
 
-def pids():
-    return [name for name in os.listdir("/proc") if name.isdigit() and Path(f"/proc/{name}/cmdline").exists()]
+def command_lines():
+    return [process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"])]
