@@ -1,6 +1,7 @@
 """Rewards of whole completions, from wherever they are asked for."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import threading
@@ -311,6 +312,17 @@ def test_closing_cancels_what_waits_and_refuses_more(
         grader.submit(problem("5"), completion("5"))
     part = grader.grade(problem("x+1"), completion("1+x")).parts["accuracy"]
     assert (part.status, part.detail) == ("error", "RuntimeError: the grader is closed")
+
+
+@pytest.mark.skipif(not shutil.which("bwrap"), reason="programs run in bubblewrap")
+def test_closing_starts_no_more_of_an_answers_programs(problem: MakeProblem) -> None:
+    task = problem("", "code", language="python", tests=[{"stdin": "", "stdout": "1"}] * 60)
+    grader = Grader([AccuracyReward()], num_workers=1)
+    running = grader.submit(task, completion("```python\nimport time\ntime.sleep(0.5)\nprint(1)\n```"))
+    time.sleep(1.0)
+    grader.close()
+    part = running.result(0).parts["accuracy"]
+    assert (part.status, part.value) == ("error", None)
 
 
 PIECES = [
