@@ -100,9 +100,8 @@ class Grader:
         """End the grading processes and cancel what still waits. Grading after this gives parts with status
         "error"."""
         self._pool.close()
-        for (
-            code
-        ) in self._code.values():  # before its gradings are waited for: one may have many programs to run
+        # The sandboxes before their gradings are waited for: one grading may have many programs to run.
+        for code in self._code.values():
             code.close()
         self._service.close()
         for function in self._functions.values():
