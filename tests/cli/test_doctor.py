@@ -2,7 +2,6 @@ import builtins
 import importlib.metadata
 import os
 import shutil
-import subprocess
 import types
 
 import psutil
@@ -159,29 +158,43 @@ def test_a_cache_that_cannot_be_written_is_told(monkeypatch):
     assert "DUNWU_CACHE" in check.advice
 
 
-@pytest.mark.parametrize(
-    ("outcome", "status"),
-    [
-        (subprocess.CompletedProcess([], 0, "", ""), "ok"),
-        (subprocess.CompletedProcess([], 1, "", "bwrap: No permissions to create new namespace"), "optional"),
-        (subprocess.CompletedProcess([], 3, "", ""), "optional"),
-        (subprocess.TimeoutExpired("bwrap", 10), "optional"),
-    ],
-)
-def test_bubblewrap_is_tried_out(monkeypatch, outcome, status):
-    def run(*_, **__):
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+def test_the_sandbox_is_tried_out_and_its_missing_layers_named(monkeypatch):
+    layers = {
+        "sandbox": "bubblewrap",
+        "start": "a jail of its own for each program",
+        "memory": "each process by rlimit",
+        "processor": "control groups v2",
+        "user": "yours, without its rights",
+    }
 
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(subprocess, "run", run)
-    (check,) = doctor.check_sandbox()
-    assert check.status == status
-    assert bool(check.advice) == (status != "ok")
+    class Executor:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def describe(self):
+            return layers
+
+    monkeypatch.setattr(doctor, "open_executor", lambda config: Executor())
+    checks = found(doctor.check_sandbox)
+    assert checks["sandbox"].status == "ok"
+    assert set(checks) == {"sandbox", "sandbox start", "sandbox memory"}
+    assert "Delegate" in checks["sandbox memory"].advice
+    assert checks["sandbox memory"].detail == "each process by rlimit"
+    layers.update(start="a fork into namespaces of its own", memory="control groups v1")
+    assert set(found(doctor.check_sandbox)) == {"sandbox"}
 
 
-def test_bubblewrap_that_is_not_there(monkeypatch):
+def test_the_sandbox_of_this_machine():
+    checks = found(doctor.check_sandbox)
+    assert checks["sandbox"].status == ("ok" if shutil.which("bwrap") else "optional")
+
+
+def test_a_sandbox_that_is_not_there_says_what_to_install(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     (check,) = doctor.check_sandbox()
-    assert check.advice == "apt install bubblewrap"
+    assert check.status == "optional"
+    assert "for rewards that run code" in check.detail
+    assert "pacman -S bubblewrap" in check.advice
