@@ -15,7 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from dunwu.cli.figures import size
+from dunwu.config.asking import AskedEndpoint, AskedModel
+from dunwu.config.cold_start import ColdStartStage
 from dunwu.config.recipe import Recipe
+from dunwu.config.rejection_sampling import RejectionSamplingStage
+from dunwu.config.sampled_data import SampledDataConfig
 from dunwu.config.sft import SftStage
 from dunwu.config.stage import RlConfig, Stage
 from dunwu.config.training import BatchConfig
@@ -107,6 +111,15 @@ def memory_parts(
             parts["reference policy"] = width * num_parameters if stage.kl.coef > 0 else 0
             parts["cache while sampling"] = _cache_values(stage, settings) * width
             return parts
+        case SampledDataConfig():
+            width = _width(recipe)
+            return {
+                "program": PROCESS_BYTES,
+                "weights": width * num_parameters,
+                "activations while training": 0.0,
+                "logits": 0.0,
+                "cache while sampling": _cache_values(stage, settings) * width,
+            }
 
 
 def _width(recipe: Recipe) -> int:
@@ -140,13 +153,15 @@ def _attention_sizes(settings: dict[str, Any]) -> tuple[int, int, int]:
     return heads, settings.get("num_key_value_heads") or heads, head_size
 
 
-def _cache_values(stage: RlConfig, settings: dict[str, Any]) -> int:
+def _cache_values(stage: RlConfig | SampledDataConfig, settings: dict[str, Any]) -> int:
     """Count the numbers in the key-value cache."""
-    plan = plan_stage(stage)
+    if isinstance(stage, SampledDataConfig):
+        at_once = stage.prompts_per_chunk * stage.samples_per_prompt
+    else:
+        plan = plan_stage(stage)
+        at_once = max(plan.completions_per_rollout, plan.completions_per_evaluation)
     longest = PROMPT_TOKENS + stage.sampling.max_new_tokens
-    side_by_side = min(
-        stage.engine.max_sequences, max(plan.completions_per_rollout, plan.completions_per_evaluation)
-    )
+    side_by_side = min(stage.engine.max_sequences, at_once)
     cached = min(side_by_side * longest, stage.engine.cache_tokens or side_by_side * longest)
     _, key_heads, head_size = _attention_sizes(settings)
     return int(2 * cached * settings["num_hidden_layers"] * key_heads * head_size)
@@ -172,10 +187,49 @@ def print_plan(console: Console, recipe: Recipe, folder: Path, *, continues: boo
     console.print(Text(f"\nplan: {'continue the' if continues else 'a new'} run in {folder}", style="bold"))
     for stage in recipe.stages:
         grid = Table.grid(padding=(0, 2))
-        for what, amount in _sft_rows(stage) if isinstance(stage, SftStage) else _rows(plan_stage(stage)):
+        for what, amount in _stage_rows(stage):
             grid.add_row(Text(f"  {what}"), Text(amount))
         console.print(Text(f"stage {stage.name}"), grid)
         _print_memory(console, recipe, stage)
+
+
+def _stage_rows(stage: Stage) -> list[tuple[str, str]]:
+    match stage:
+        case SftStage():
+            return _sft_rows(stage)
+        case SampledDataConfig():
+            return _sampled_rows(stage)
+        case RlConfig():
+            return _rows(plan_stage(stage))
+
+
+def _sampled_rows(stage: SampledDataConfig) -> list[tuple[str, str]]:
+    prompts = stage.num_prompts or getattr(stage.task, "num_train", None)
+    asked = "all training problems" if prompts is None else f"{prompts:,}"
+    total = "" if prompts is None else f", {prompts * stage.samples_per_prompt:,} in all"
+    rows = [
+        ("prompts", f"{asked}, {stage.prompts_per_chunk:,} at once"),
+        (
+            "completions",
+            f"{stage.samples_per_prompt:,} of each{total}, of at most {stage.sampling.max_new_tokens:,} tokens",
+        ),
+        ("kept", f"at most {stage.max_per_prompt:,} of each prompt, correct and readable"),
+    ]
+    if isinstance(stage, ColdStartStage):
+        rows.append(("rewritten by", _asked(stage.rewriter)))
+    if isinstance(stage, RejectionSamplingStage) and stage.judge is not None:
+        rows.append(("judged by", f"{_asked(stage.judge.by)} (graders {', '.join(stage.judge.graders)})"))
+    rows += [("joined with", f"{part.label}: {', '.join(part.sources)}") for part in stage.joined]
+    return rows
+
+
+def _asked(config: Any) -> str:
+    match config:
+        case AskedModel():
+            return f"the model {config.model}"
+        case AskedEndpoint():
+            return f"{config.model} at {config.base_url}"
+    return {"rules": "rules", "none": "nobody"}[config.kind]
 
 
 def _sft_rows(stage: SftStage) -> list[tuple[str, str]]:

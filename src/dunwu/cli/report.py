@@ -40,13 +40,34 @@ def print_report(console: Console, path: Path) -> None:
     run = RunFolder.read(path)
     for record in run.read_summary():
         console.print()
-        console.print(before_after(record))
+        console.print(stage_table(record))
         example = find_example(run.stage(record["name"]))
         if example is not None:
             _print_example(console, *example)
     console.print()
     for what, where in _places(run):
         console.print(Text(f"{what:<22}"), Text(where, style="bold"), sep="", soft_wrap=True)
+
+
+def stage_table(record: Mapping[str, Any]) -> Table:
+    """Show what a finished stage came to: figures before and after, or what became of the samples it drew."""
+    return kept_and_dropped(record) if "dropped" in record else before_after(record)
+
+
+def kept_and_dropped(record: Mapping[str, Any]) -> Table:
+    """Count the rows that a stage made, and what it dropped by the reason."""
+    spent = duration(record["wall_seconds"])
+    title = f"stage {record['name']}: {record['rows']:,} rows from {record['samples']:,} completions, {spent}"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("what became of them")
+    table.add_column("number", justify="right")
+    for kind, count in record["kinds"].items():
+        table.add_row(f"kept: {kind}", Text(f"{count:,}", style="bold"))
+    for label, count in record["joined"].items():
+        table.add_row(f"joined: {label}", f"{count:,}")
+    for reason, count in sorted(record["dropped"].items(), key=lambda entry: (-entry[1], entry[0])):
+        table.add_row(f"dropped: {reason.replace('_', ' ')}", f"{count:,}")
+    return table
 
 
 def before_after(record: Mapping[str, Any]) -> Table:

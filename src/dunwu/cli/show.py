@@ -14,8 +14,9 @@ from rich.text import Text
 
 from dunwu.cli.errors import reports_errors
 from dunwu.cli.figures import FIGURES, sparkline
-from dunwu.cli.report import before_after
+from dunwu.cli.report import stage_table
 from dunwu.cli.rollout_view import Only, group_panel, matches
+from dunwu.config.sampled_data import SampledDataConfig
 from dunwu.config.sft import SftStage
 from dunwu.errors import RunError
 from dunwu.records import RolloutGroup
@@ -122,10 +123,11 @@ def _print_overview(console: Console, folder: RunFolder, chosen: StageFolder) ->
         done = len(stage.read_metrics())
         state = "finished" if stage.finished else "not begun" if not stage.path.is_dir() else "not finished"
         # how many steps an epoch has depends on the data, which are not read here
-        steps = f"{done} steps" if isinstance(config, SftStage) else f"{done} of {config.num_steps} steps"
+        counts_later = isinstance(config, SftStage | SampledDataConfig)
+        steps = f"{done} steps" if counts_later else f"{done} of {config.num_steps} steps"
         console.print(Text(f"stage {stage.name}: {state}, {steps}"))
         if stage.name in summary:
-            console.print(before_after(summary[stage.name]))
+            console.print(stage_table(summary[stage.name]))
     metrics = chosen.read_metrics()
     if metrics:
         grid = Table.grid(padding=(0, 2))

@@ -7,16 +7,22 @@ mistakes are told before weights load; imports no torch. Called by the command l
 
 import importlib.util
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dunwu.config.asking import Asked, AskedEndpoint
+from dunwu.config.base import ConfigModel
 from dunwu.config.chain import BASE
+from dunwu.config.cold_start import ColdStartStage
 from dunwu.config.functions import FUNCTION_ARGUMENTS, function_fault
 from dunwu.config.keys import nearest
 from dunwu.config.recipe import Recipe
 from dunwu.config.references import stage_of_source
+from dunwu.config.rejection_sampling import RejectionSamplingStage
 from dunwu.config.reward import FunctionReward, RewardConfig
+from dunwu.config.sampled_data import SampledDataConfig
 from dunwu.config.sft import SftChatTemplate, SftStage
 from dunwu.config.stage import RlConfig, Stage
 from dunwu.config.task import ChatTemplate, FileTask, ReasoningGymTask, Task
@@ -118,6 +124,8 @@ def stage_problems(stage: Stage, settings: dict[str, Any]) -> Iterator[str]:
             yield from sft_problems(stage)
         case RlConfig():
             yield from rl_problems(stage, settings)
+        case SampledDataConfig():
+            yield from sampled_data_problems(stage, settings)
 
 
 def sft_problems(stage: SftStage) -> Iterator[str]:
@@ -133,6 +141,38 @@ def sft_problems(stage: SftStage) -> Iterator[str]:
         yield (
             f"optimizer.schedule.warmup_steps is {warmup}, and the stage has at most {stage.max_steps} steps: the "
             f"learning rate would never reach its peak; use at most {stage.max_steps - 1}"
+        )
+
+
+def sampled_data_problems(stage: SampledDataConfig, settings: dict[str, Any]) -> Iterator[str]:
+    """Say what in a stage that makes data by sampling cannot work."""
+    yield from task_problems(stage.task, evaluates=False)
+    for index, part in enumerate(stage.joined):
+        for name in part.sources:
+            yield from _file_problems(f"joined.{index}.sources", name)
+    if stage.few_shot is not None:
+        if not Path(stage.few_shot).expanduser().is_file():
+            yield f"few_shot: there is no file {stage.few_shot} (seen from {Path.cwd()})"
+        elif not Path(stage.few_shot).expanduser().read_bytes().strip():
+            yield f"few_shot: {stage.few_shot} is empty; write worked examples into it, or leave it out"
+    yield from _length_problems("sampling", stage.sampling, stage, settings)
+    trains = getattr(stage.task, "num_train", None)
+    if trains is not None and stage.num_prompts is not None and stage.num_prompts > trains:
+        yield f"num_prompts is {stage.num_prompts}, and the task has {trains} (task.num_train); raise it, or lower num_prompts"
+    if isinstance(stage, ColdStartStage):
+        yield from asked_problems("rewriter", stage.rewriter)
+    if isinstance(stage, RejectionSamplingStage) and stage.judge is not None:
+        yield from asked_problems("judge.by", stage.judge.by)
+
+
+def asked_problems(key: str, asked: Asked | ConfigModel) -> Iterator[str]:
+    """Say if the key of a service is not there."""
+    if not isinstance(asked, AskedEndpoint) or asked.api_key_env is None:
+        return
+    if not os.environ.get(asked.api_key_env, "").strip():
+        yield (
+            f"{key}.api_key_env names the environment variable {asked.api_key_env}, which is not set; set it to the key "
+            f"of {asked.base_url}, or leave api_key_env out"
         )
 
 
@@ -159,7 +199,7 @@ def rl_problems(stage: RlConfig, settings: dict[str, Any]) -> Iterator[str]:
 
 
 def _length_problems(
-    key: str, sampling: SamplingConfig, stage: RlConfig, settings: dict[str, Any]
+    key: str, sampling: SamplingConfig, stage: RlConfig | SampledDataConfig, settings: dict[str, Any]
 ) -> Iterator[str]:
     longest = sampling.max_new_tokens
     if stage.engine.cache_tokens is not None and stage.engine.cache_tokens <= longest:
@@ -175,7 +215,7 @@ def _length_problems(
         )
 
 
-def task_problems(task: Task) -> Iterator[str]:
+def task_problems(task: Task, *, evaluates: bool = True) -> Iterator[str]:
     """Say which files or packages of a task are not there."""
     if isinstance(task, ReasoningGymTask) and importlib.util.find_spec("reasoning_gym") is None:
         yield 'task.kind is "reasoning_gym", and that package is not installed; pip install "dunwu[tasks]"'
@@ -183,7 +223,7 @@ def task_problems(task: Task) -> Iterator[str]:
         for key, name in (("train", task.train), ("held_out", task.held_out)):
             if name is not None:
                 yield from _file_problems(f"task.{key}", name)
-        if task.held_out is None and task.num_held_out == 0:
+        if evaluates and task.held_out is None and task.num_held_out == 0:
             yield (
                 "task.num_held_out is 0 and task.held_out is not given: there would be nothing to evaluate "
                 "on; give one"

@@ -6,9 +6,11 @@ from pydantic import Field, PositiveInt, model_validator
 
 from dunwu.config.algorithm import Grpo, KlConfig, Objective
 from dunwu.config.base import ConfigModel, StageName
+from dunwu.config.cold_start import ColdStartStage
 from dunwu.config.grading import GradingConfig, LocalGrading
 from dunwu.config.output_form import R1_ZERO_FORM, OutputForm, ThinkForm
 from dunwu.config.references import ModelName, Product
+from dunwu.config.rejection_sampling import RejectionSamplingStage
 from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, reward_fault
 from dunwu.config.sft import SftStage
 from dunwu.config.shaping import LanguageReward, OverlongReward
@@ -21,6 +23,7 @@ from dunwu.config.training import (
     EvaluationConfig,
     OptimizerConfig,
     SamplingConfig,
+    require_scores,
 )
 
 
@@ -89,6 +92,7 @@ class RlConfig(ConfigModel):
                 _require_answer_tag(self.output_form)
             if isinstance(reward, OverlongReward):
                 _require_bite(reward, self.sampling.max_new_tokens)
+        require_scores(self.checkpoint, self.evaluation.every_steps)
         steps = self.steps_per_rollout * self.inner_epochs
         if self.num_steps % steps:
             raise ValueError(
@@ -150,4 +154,7 @@ class ReasoningRlStage(RlConfig):
     objective: Objective = Grpo(clip_low=10.0, clip_high=10.0)
 
 
-Stage = Annotated[R1ZeroStage | ReasoningRlStage | SftStage, Field(discriminator="kind")]
+Stage = Annotated[
+    R1ZeroStage | ReasoningRlStage | SftStage | ColdStartStage | RejectionSamplingStage,
+    Field(discriminator="kind"),
+]
