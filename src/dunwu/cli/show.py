@@ -16,8 +16,8 @@ from dunwu.cli.errors import reports_errors
 from dunwu.cli.figures import FIGURES, sparkline
 from dunwu.cli.report import stage_table
 from dunwu.cli.rollout_view import Only, group_panel, matches
-from dunwu.config.sampled_data import SampledDataConfig
 from dunwu.config.sft import SftStage
+from dunwu.config.stage import RlConfig
 from dunwu.errors import RunError
 from dunwu.records import RolloutGroup
 
@@ -122,9 +122,8 @@ def _print_overview(console: Console, folder: RunFolder, chosen: StageFolder) ->
     for stage, config in zip(folder.stages(), folder.recipe.stages, strict=True):
         done = len(stage.read_metrics())
         state = "finished" if stage.finished else "not begun" if not stage.path.is_dir() else "not finished"
-        # how many steps an epoch has depends on the data, which are not read here
-        counts_later = isinstance(config, SftStage | SampledDataConfig)
-        steps = f"{done} steps" if counts_later else f"{done} of {config.num_steps} steps"
+        # how many steps the other stages have depends on data that are not read here
+        steps = f"{done} of {config.num_steps} steps" if isinstance(config, RlConfig) else f"{done} steps"
         console.print(Text(f"stage {stage.name}: {state}, {steps}"))
         if stage.name in summary:
             console.print(stage_table(summary[stage.name]))

@@ -33,6 +33,7 @@ class RlConfig(ConfigModel):
 
     makes: ClassVar[frozenset[Product]] = frozenset({"model"})
 
+    name: StageName = "rl"
     start: ModelName = "base"
     """The model to train: "base", one of the recipe's models, or an earlier stage, whose finished model is taken."""
     task: Task
