@@ -34,6 +34,7 @@ _SIOCSIFFLAGS, _IFF_UP_RUNNING = 0x8914, 0x41
 _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 _holding_the_lock = ctypes.PyDLL(None, use_errno=True)
 
 
@@ -43,9 +44,8 @@ def _check(result: int, what: str) -> None:
         raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def _prctl(option: int, a: int = 0, b: int | ctypes.c_void_p = 0) -> int:
-    value = b if isinstance(b, ctypes.c_void_p) else ctypes.c_ulong(b)
-    result: int = _libc.prctl(option, ctypes.c_ulong(a), value, ctypes.c_ulong(0), ctypes.c_ulong(0))
+def _prctl(option: int, a: int = 0, b: int = 0) -> int:
+    result: int = _libc.prctl(option, a, b, 0, 0)
     return result
 
 
@@ -112,11 +112,11 @@ def seccomp_installer(program: bytes) -> Callable[[], None]:
 
     instructions = ctypes.create_string_buffer(program, len(program))
     filter_ = Filter(len(program) // 8, ctypes.cast(instructions, ctypes.c_void_p))
-    pointer = ctypes.cast(ctypes.byref(filter_), ctypes.c_void_p)
+    address = ctypes.addressof(filter_)
 
     def install() -> None:
         assert filter_.length * 8 == len(instructions)  # and so both are still alive
-        _check(_prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, pointer), "seccomp")
+        _check(_prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, address), "seccomp")
 
     return install
 
