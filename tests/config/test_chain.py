@@ -1,9 +1,12 @@
 """Names of models and stages in a recipe: what is valid, and the sentence for each that is not."""
 
+import tomllib
+
 import pytest
 
 from dunwu.config.chain import downstream, upstream
 from dunwu.config.check import check_recipe
+from dunwu.config.dump import dump_recipe
 from dunwu.config.load import build_recipe
 from dunwu.errors import ConfigError
 
@@ -76,6 +79,13 @@ def test_the_first_model_of_a_chain_of_stages_is_found():
 )  # fmt: skip
 def test_a_name_that_cannot_be_used_is_told_with_the_nearest(stages, said):
     assert said in refusal(*stages)
+
+
+def test_a_chain_survives_being_written_out():
+    recipe = build(r1_zero(), sft("one", "student", ["a.jsonl", "b.jsonl"]))
+    text = dump_recipe(recipe)
+    assert "[models.student]" in text
+    assert build_recipe(tomllib.loads(text), source="written") == recipe
 
 
 def test_every_mistake_is_told_at_once():

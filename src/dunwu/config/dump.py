@@ -1,6 +1,7 @@
 """A recipe as TOML, every default written out, in the order of the models' fields. Called by runs/ and the
 command line."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tomli_w
@@ -27,6 +28,8 @@ def plain(value: Any) -> Any:
             else:
                 del items[name]
         return items
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     return value

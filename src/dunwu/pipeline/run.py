@@ -59,12 +59,15 @@ def run_recipe(
         links = plan_chain(run, selection, hashes, outputs="check")
         hashes.save()
         require_runnable(links, run_dir, rerun_changed=rerun_changed)
-        run.check_summary()
         run.adopt_recipe()
         runner = _Runner(run, hashes, LoggedProgress(progress, run), rerun_changed)
         for link in links:
+            if link.selected and link.damage:
+                runner.set_aside(link.name, link.reasons)
+        run.check_summary()
+        for link in links:
             if link.selected:
-                runner.bring_up(link.stage, link.damage)
+                runner.bring_up(link.stage)
         run.log("finished")
 
 
@@ -104,13 +107,12 @@ class _Runner:
     progress: Progress
     rerun_changed: bool
 
-    def bring_up(self, stage: Stage, damage: Sequence[str]) -> None:
+    def bring_up(self, stage: Stage) -> None:
         """Keep, continue, run or rerun one stage, as it stands now that those before it are done."""
         folder = self.run.stage(stage.name)
         state, changes, _ = look_at(stage, self.run, self.hashes)
-        reasons = [*changes, *damage]
-        if state != "waiting" and reasons:
-            self._set_aside(folder, reasons)
+        if changes:
+            self.set_aside(stage.name, changes)
         elif state == "finished":
             self.run.write_summary()  # a run killed before it could left this to the next
             self._prune(stage, folder)
@@ -137,24 +139,24 @@ class _Runner:
         except PinError as error:
             if not self.rerun_changed:
                 raise
-            self._set_aside(folder, error.changes)
+            self.set_aside(stage.name, error.changes)
         folder = self.run.stage(stage.name)
         folder.begin(read_inputs(stage, self.run, self.hashes).reads)
         return run_stage(resolved, replace(context, folder=folder))
 
-    def _set_aside(self, folder: StageFolder, reasons: Sequence[str]) -> None:
+    def set_aside(self, name: str, reasons: Sequence[str]) -> None:
         """Move what a stage left aside, or refuse to if nobody said so."""
         if not self.rerun_changed:
             raise RunError(
-                f"stage {folder.name} in {self.run.path} was made with something else:\n  "
+                f"stage {name} in {self.run.path} was made with something else:\n  "
                 + "\n  ".join(reasons)
                 + "\n"
                 "With --rerun-changed it runs again, and what is there is kept beside it"
             )
-        aside = set_aside(folder.path)
-        self.run.log("stage set aside", stage=folder.name, path=aside.name, reasons=list(reasons))
+        aside = set_aside(self.run.stage(name).path)
+        self.run.log("stage set aside", stage=name, path=aside.name, reasons=list(reasons))
         self.progress.message(
-            f"stage {folder.name} runs again ({'; '.join(reasons)}); what it was is kept in {aside}"
+            f"stage {name} runs again ({'; '.join(reasons)}); what it was is kept in {aside}"
         )
 
     def _prune(self, stage: Stage, folder: StageFolder) -> None:
