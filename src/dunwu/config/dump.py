@@ -20,7 +20,7 @@ def plain(value: Any) -> Any:
     """Turn a recipe or a part of it into the mappings, lists and scalars of TOML; None becomes "none" or is
     left out."""
     if isinstance(value, ConfigModel):
-        names = sorted(type(value).model_fields, key=lambda name: name not in ("kind", "name"))
+        names = sorted(type(value).model_fields, key=lambda name: (name != "kind", name != "name"))
         items = {name: plain(getattr(value, name)) for name in names}
         for name in [name for name, item in items.items() if item is None]:
             if value.accepts_none(name):
