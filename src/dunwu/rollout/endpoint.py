@@ -60,7 +60,13 @@ class EndpointAsker:
 
         def one(question: str) -> tuple[str, str]:
             nonlocal done
-            answer = self._with_tries(question, stop)
+            if stop.is_set():
+                return "", "stopped"  # nobody looks at it: another question has failed
+            try:
+                answer = self._with_tries(question, stop)
+            except BaseException:
+                stop.set()
+                raise
             with lock:
                 done += 1
                 if on_progress is not None:

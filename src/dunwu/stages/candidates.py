@@ -3,6 +3,7 @@
 Called by the stages that make data, through `stages.sampled_data`.
 """
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,9 @@ from dunwu.records import Problem, Rollout, RolloutGroup
 from dunwu.rewards.answers import extract_answer, last_tagged
 from dunwu.rewards.output_form import split
 from dunwu.rewards.readability import unreadable
+
+_UNIT = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[^\s.,;:!?。、'\"“”‘’]")
+"""Numbers, words and signs; not the punctuation between them."""
 
 
 @dataclass(frozen=True)
@@ -139,10 +143,7 @@ def drop_repeated(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def normalised(text: str) -> str:
     """Return a text without what does not tell two texts apart: capitals, white space, punctuation, widths of letters."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(
-        c for c in folded if not c.isspace() and unicodedata.category(c) not in ("Po", "Ps", "Pe", "Pd")
-    )
+    return " ".join(_UNIT.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
 def capped(
