@@ -8,7 +8,6 @@ import os
 from attack import must_fail
 
 PATHS = ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hostname", "/proc/sysrq-trigger",
-         "/proc/sys/vm/overcommit_memory", "/proc/sys/fs/binfmt_misc/register", "/proc/sys/kernel/ns_last_pid",
          "/proc/sys/net/ipv4/ip_forward", "/sys/kernel/uevent_helper", "/sys/power/state",
          *glob.glob("/sys/fs/cgroup/*/cgroup.procs"), *glob.glob("/sys/fs/cgroup/*/release_agent"),
          *glob.glob("/sys/fs/cgroup/cgroup.procs"), "/proc/1/oom_score_adj", "/proc/1/mem", "/proc/acpi/wakeup",
