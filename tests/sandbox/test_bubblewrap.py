@@ -24,7 +24,9 @@ from dunwu.sandbox.cgroups import find_hierarchies
 from dunwu.sandbox.open import open_executor
 from dunwu.sandbox.records import Command
 
-from .conftest import LIMITS, blueprint, eventually, open_files, traces
+from .conftest import LIMITS, blueprint, eventually, needs_bubblewrap, open_files, traces
+
+pytestmark = needs_bubblewrap
 
 STATUS = "print({line.split(':')[0]: line.split(':')[1].strip() for line in open('/proc/self/status')})"
 
@@ -200,11 +202,9 @@ def test_a_fork_bomb_beside_a_program_does_not_disturb_it(nested):
     bomb = "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass"
     honest = "print(sum(i * i for i in range(300_000)))"
     with ThreadPoolExecutor(2) as pool:
-        hostile = pool.submit(run, nested, bomb, cpu_seconds=4, wall_seconds=6)
+        hostile = pool.submit(run, nested, bomb, cpu_seconds=2, wall_seconds=4)
         results = [run(nested, honest, wall_seconds=20) for _ in range(10)]
-    assert {result.stdout for result in results} == {
-        b"8999955000050000000"[:0] + f"{sum(i * i for i in range(300_000))}\n".encode()
-    }
+    assert {result.stdout for result in results} == {b"8999955000050000\n"}
     assert hostile.result().outcome == "time"
 
 

@@ -16,7 +16,9 @@ from dunwu.sandbox.docker import DockerExecutor, container_command
 from dunwu.sandbox.open import open_executor
 from dunwu.sandbox.records import Command
 
-from .conftest import LIMITS, eventually
+from .conftest import LIMITS, eventually, needs_bubblewrap
+
+pytestmark = needs_bubblewrap
 
 
 def test_a_container_has_no_network_no_rank_and_bounded_everything():

@@ -14,7 +14,9 @@ from dunwu.config.sandbox import BubblewrapSandbox
 from dunwu.sandbox.open import open_executor
 from dunwu.sandbox.records import Command
 
-from .conftest import LIMITS, eventually, open_files, traces
+from .conftest import LIMITS, eventually, needs_bubblewrap, open_files, traces
+
+pytestmark = needs_bubblewrap
 
 HOSTILE = {
     "exited": "import os\nfor _ in range(3): os.fork()\nos._exit(0)",
@@ -42,7 +44,7 @@ def run_one(executor, number):
 def measure_many(count: int) -> None:
     others = set(psutil.Process().children(recursive=True))
     with open_executor(BubblewrapSandbox(max_parallel=3)) as executor, ThreadPoolExecutor(16) as pool:
-        warm = list(pool.map(lambda number: run_one(executor, number), range(64)))
+        warm = list(pool.map(lambda number: run_one(executor, number), range(32)))
         files, threads = len(open_files()), psutil.Process().num_threads()
         memory = psutil.Process().memory_info().rss
         outcomes = warm + list(pool.map(lambda number: run_one(executor, number), range(count)))
@@ -60,7 +62,7 @@ def measure_many(count: int) -> None:
 
 
 def test_many_programs_leave_nothing_behind():
-    measure_many(64)
+    measure_many(32)
 
 
 @pytest.mark.slow

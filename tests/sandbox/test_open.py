@@ -20,7 +20,7 @@ from dunwu.sandbox.cgroups import Hierarchy
 from dunwu.sandbox.open import advise, describe_layers, open_executor
 from dunwu.sandbox.unsafe import UnsafeExecutor
 
-from .conftest import LIMITS, blueprint
+from .conftest import LIMITS, blueprint, needs_bubblewrap
 
 
 def test_kinds_are_told_apart_and_unknown_keys_refused():
@@ -42,6 +42,7 @@ def test_kinds_are_told_apart_and_unknown_keys_refused():
             adapter.validate_python(wrong)
 
 
+@needs_bubblewrap
 def test_bubblewrap_says_which_layers_are_active(caplog):
     caplog.set_level(logging.INFO)
     with open_executor(BubblewrapSandbox(max_parallel=1)) as executor:
@@ -53,6 +54,7 @@ def test_bubblewrap_says_which_layers_are_active(caplog):
         assert f"{name}: {what}" in caplog.text
 
 
+@needs_bubblewrap
 def test_what_is_missing_is_said_too():
     layers = describe_layers(blueprint(nested=False), ())
     assert "no control group" in layers["memory"]
@@ -135,6 +137,7 @@ def test_advice_follows_the_machines_settings(monkeypatch, tmp_path, name, value
     assert advice in advise()
 
 
+@needs_bubblewrap
 def test_a_missing_filter_library_refuses_unless_it_is_given_up(monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "pyseccomp", None)
     filters.compile_filter.cache_clear()
@@ -149,6 +152,7 @@ def test_a_missing_filter_library_refuses_unless_it_is_given_up(monkeypatch, cap
         filters.compile_filter.cache_clear()
 
 
+@needs_bubblewrap
 @pytest.mark.parametrize("python", ["/no/such/python", "/usr/bin/true"])
 def test_an_interpreter_that_does_not_run_is_told(python):
     with pytest.raises(ConfigError, match=f"sandbox.python: {python}"):

@@ -14,6 +14,10 @@ import pytest
 import dunwu
 from dunwu.sandbox.jail_root import is_open_to_all
 
+from .conftest import needs_bubblewrap
+
+pytestmark = needs_bubblewrap
+
 SOURCE = Path(dunwu.__file__).parents[1]
 PACKAGES = Path(pydantic.__file__).parents[1]
 PROGRAM = """
