@@ -129,13 +129,13 @@ def test_busy_cores_are_told(monkeypatch, load, status):
 
 def test_a_missing_package_names_its_extra(monkeypatch):
     def version(name):
-        if name == "vllm":
+        if name == "datasets":
             raise importlib.metadata.PackageNotFoundError(name)
         return "1.0"
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     checks = found(doctor.check_packages)
-    assert (checks["vllm"].status, checks["vllm"].advice) == ("optional", 'pip install "dunwu[vllm]"')
+    assert (checks["datasets"].status, checks["datasets"].advice) == ("optional", 'pip install "dunwu[tasks]"')
     assert checks["gguf"].status == "ok"
 
 

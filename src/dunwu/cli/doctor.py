@@ -29,7 +29,6 @@ _EXTRAS = {
     "reasoning-gym": ("tasks", "procedural tasks"),
     "datasets": ("tasks", "Hugging Face dataset folders"),
     "gguf": ("smollm2", "the model smollm2"),
-    "vllm": ("vllm", "the vLLM engine on GPUs"),
 }
 _BEST = {"start": "a fork", "memory": "control groups", "processor": "control groups"}
 _LAYER_ADVICE = {
