@@ -121,8 +121,9 @@ def escapes_in(result: Result, attack: Attack, host: Stage) -> list[str]:
     return found
 
 
-def check_ending(attack: Attack, execution: Execution, limits: Limits) -> None:
+def check_ending(attack: Attack, execution: Execution, *, memory_is_bound: bool) -> None:
     """The run ended as the attack's head allows, and within its limits."""
+    limits = attack.limits
     said = (
         f"{execution.outcome}, exit code {execution.exit_code}, signal {execution.signal}: {execution.detail}"
     )
@@ -134,10 +135,13 @@ def check_ending(attack: Attack, execution: Execution, limits: Limits) -> None:
         assert execution.exit_code == 0, f"{said}\n{tail}"
     assert len(execution.stdout) <= limits.output_bytes
     assert len(execution.stderr) <= limits.output_bytes
-    if execution.peak_memory_bytes is not None:
-        assert (
-            execution.peak_memory_bytes <= limits.memory_bytes + 64 * 2**20
-        )  # what watches it is counted too
+    if memory_is_bound and execution.peak_memory_bytes is not None:  # what watches it is counted too
+        assert execution.peak_memory_bytes <= limits.memory_bytes + 64 * 2**20, execution.peak_memory_bytes
+
+
+def bounds_memory(executor: Executor) -> bool:
+    """Whether the kernel holds all processes of a program together to its memory at every moment."""
+    return "control groups v" in executor.describe()["memory"]
 
 
 HONEST = """

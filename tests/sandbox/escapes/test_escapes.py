@@ -26,6 +26,7 @@ from escape_runs import (
     Campaigns,
     Result,
     attack_through,
+    bounds_memory,
     check_ending,
     escapes_in,
 )
@@ -79,7 +80,7 @@ def test_does_not_get_out(attack: Attack, way: str, setting: str, campaigns: Cam
     need(attack)
     result = campaigns[setting].results[attack.name, way].result(timeout=240)
     assert escapes_in(result, attack, stage) == []
-    check_ending(attack, result.execution, attack.limits)
+    check_ending(attack, result.execution, memory_is_bound=bounds_memory(campaigns[setting].executor))
     killed_with_its_output = result.execution.outcome == "memory" and attack.head["control"].startswith(
         "mild"
     )
