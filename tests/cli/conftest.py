@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 from dunwu.cli.main import app
 from dunwu.config.recipe import Recipe
+from dunwu.pipeline.lineage import read_inputs
 from dunwu.records import Completion, Problem, Prompt, Reward, RewardPart, Rollout, RolloutGroup
 from dunwu.runs.folder import RunFolder
+from dunwu.runs.hash_cache import HashCache
 
 
 def build_rollout(index: int, text: str, *, right: bool | None, truncated: bool = False) -> Rollout:
@@ -63,7 +65,7 @@ def finished_run(tmp_path: Path, recipe: Recipe) -> Path:
     path = tmp_path / "run"
     with RunFolder.open(path, recipe) as run:
         stage = run.stage("r1_zero")
-        stage.begin({})
+        stage.begin(read_inputs(recipe.stages[0], run, HashCache(None)).reads)
         stage.write_evaluation(
             "before", {}, [build_group(1, False, False), build_group(2, True, True)], step=0
         )

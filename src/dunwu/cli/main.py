@@ -12,6 +12,7 @@ from dunwu.cli.recipes import recipes, version
 from dunwu.cli.run import run
 from dunwu.cli.score import score
 from dunwu.cli.show import show
+from dunwu.cli.status import status
 
 app = typer.Typer(
     name="dunwu",
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run)
+app.command("status")(status)
 app.command("show")(show)
 app.command("plot")(plot)
 app.command("eval")(evaluate)

@@ -12,6 +12,7 @@ import numbers
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +155,12 @@ def fingerprint(path: Path) -> str:
     if path.is_file():
         return hash_file(path)
     return hashlib.sha256(canonical_json(hash_folder(path)).encode()).hexdigest()
+
+
+def folder_bytes(folder: Path) -> int:
+    """Add up the sizes of a folder's files; 0 for one that is not there. Files that vanish meanwhile do not count."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size if path.is_file() else 0
+    return total

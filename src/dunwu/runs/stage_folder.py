@@ -33,7 +33,7 @@ class StageFolder(StageLineage):
         self._metrics = self.path / "metrics.jsonl"
         self._timings = self.path / "timings.jsonl"
         self._rollouts = self.path / "rollouts"
-        self._checkpoints = self.path / "checkpoints"
+        self.checkpoints_path = self.path / "checkpoints"
         self._evaluations = self.path / "evaluation"
         self._last_step: int | None = None
 
@@ -133,20 +133,20 @@ class StageFolder(StageLineage):
         if self._metrics.exists():
             sync(self._metrics)  # a checkpoint must never be newer than the metrics it continues
         retention = checkpoints.Retention(keep_last, keep_best, score)
-        return checkpoints.save(self._checkpoints, step, write, retention)
+        return checkpoints.save(self.checkpoints_path, step, write, retention)
 
     def prune_checkpoints(self, keep_last: int) -> None:
         """Remove all but the newest `keep_last` checkpoints, and the best one if it was to be kept."""
         self.run.require_writable()
-        checkpoints.prune(self._checkpoints, keep_last)
+        checkpoints.prune(self.checkpoints_path, keep_last)
 
     def checkpoint_steps(self) -> list[int]:
         """List the steps of the checkpoints on disk, oldest first."""
-        return sorted(checkpoint.step for checkpoint in checkpoints.found(self._checkpoints))
+        return sorted(checkpoint.step for checkpoint in checkpoints.found(self.checkpoints_path))
 
     def best_checkpoint(self) -> tuple[Checkpoint, float] | None:
         """Return the checkpoint with the highest held-out score, and the score; None if none was measured."""
-        return checkpoints.find_best(self._checkpoints)
+        return checkpoints.find_best(self.checkpoints_path)
 
     def latest_checkpoint(self) -> Checkpoint | None:
         """Return the newest checkpoint whose files are as they were written; None if the stage has none.
@@ -158,7 +158,7 @@ class StageFolder(StageLineage):
             RunError: there are checkpoints, and all are damaged.
         """
         damages: list[str] = []
-        for checkpoint in checkpoints.found(self._checkpoints):
+        for checkpoint in checkpoints.found(self.checkpoints_path):
             damage = checkpoints.damage(checkpoint)
             if damage is None:
                 for text in damages:
@@ -198,7 +198,7 @@ class StageFolder(StageLineage):
         for label, record in evaluations.read_evaluations(self._evaluations).items():
             if record["step"] > step:
                 evaluations.remove_evaluation(self._evaluations, label)
-        for checkpoint in checkpoints.found(self._checkpoints):
+        for checkpoint in checkpoints.found(self.checkpoints_path):
             if checkpoint.step > step:
                 remove(checkpoint.path)
         remove(self.model_path)
@@ -210,7 +210,7 @@ class StageFolder(StageLineage):
         opened."""
         for path in (self._metrics, self._timings):
             cut_torn_line(path)
-        checkpoints.prune(self._checkpoints)
+        checkpoints.prune(self.checkpoints_path)
 
     # Evaluations
 
