@@ -18,7 +18,15 @@ from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.records import Command, Execution, Limits
 
 CONFIG = CodeConfig(test_limits=RunLimits(cpu_seconds=1.0, wall_seconds=10.0, memory_mib=256, output_kib=64))
-HASTY = CONFIG.model_copy(update={"test_limits": CONFIG.test_limits.model_copy(update={"cpu_seconds": 0.3})})
+
+
+def within(**limits: float) -> CodeConfig:
+    return CONFIG.model_copy(update={"test_limits": CONFIG.test_limits.model_copy(update=limits)})
+
+
+HASTY, PATIENT = within(cpu_seconds=0.3), within(cpu_seconds=20.0, wall_seconds=60.0)
+CONFIGS = {"TLE": HASTY, "MLE": PATIENT, "OLE": PATIENT}
+"""So that the limit that a test is about is the first to be reached, however slow the machine is."""
 SUMS = [
     {"stdin": "1 2\n", "stdout": "3\n"},
     {"stdin": "4 5\n", "stdout": "9\n"},
@@ -77,9 +85,8 @@ def test_a_right_program_is_paid_in_each_language(judge, language):
     ],
 )
 def test_verdicts_on_python(judge, code, verdict):
-    limits = HASTY.test_limits if verdict == "TLE" else CONFIG.test_limits
-    limits = limits.model_copy(update={"wall_seconds": 0.5 if "sleep" in code else 10.0})
-    part = judge(fenced(code), config=CONFIG.model_copy(update={"test_limits": limits}), tests=SUMS)
+    config = within(wall_seconds=0.5) if "sleep" in code else CONFIGS.get(verdict, CONFIG)
+    part = judge(fenced(code), config=config, tests=SUMS)
     assert (part.value, part.status) == (0.0, "ok")
     assert part.detail.startswith(f"{verdict}: "), part.detail
 
@@ -97,9 +104,7 @@ def test_verdicts_on_python(judge, code, verdict):
     ],
 )
 def test_verdicts_on_cpp(judge, code, verdict):
-    part = judge(
-        fenced(code, "c++"), config=HASTY if verdict == "TLE" else CONFIG, tests=SUMS, language="cpp"
-    )
+    part = judge(fenced(code, "c++"), config=CONFIGS.get(verdict, CONFIG), tests=SUMS, language="cpp")
     assert (part.value, part.status) == (0.0, "ok")
     assert part.detail.startswith(f"{verdict}: "), part.detail
 
@@ -115,7 +120,7 @@ def test_verdicts_on_cpp(judge, code, verdict):
     ],
 )
 def test_verdicts_on_javascript(judge, code, verdict):
-    part = judge(fenced(code, "js"), config=HASTY if verdict == "TLE" else CONFIG, tests=SUMS, language="js")
+    part = judge(fenced(code, "js"), config=CONFIGS.get(verdict, CONFIG), tests=SUMS, language="js")
     assert (part.value, part.status) == (0.0, "ok")
     assert part.detail.startswith(f"{verdict}: "), part.detail
 
@@ -218,7 +223,7 @@ def test_calls_in_python(judge):
     ],
 )
 def test_verdicts_on_calls(judge, code, verdict, why):
-    part = judge(fenced(code), config=HASTY if verdict == "TLE" else CONFIG, calls=CALLS)
+    part = judge(fenced(code), config=CONFIGS.get(verdict, CONFIG), calls=CALLS)
     assert part.value == 0.0
     assert part.detail.startswith(f"{verdict}: "), part.detail
     assert why in part.detail

@@ -7,7 +7,7 @@ from dunwu.records import Problem
 from dunwu.rewards.code import judge_code
 from dunwu.sandbox.records import Limits
 
-CONFIG = CodeConfig(test_limits=RunLimits(cpu_seconds=2.0, wall_seconds=8.0, memory_mib=256))
+CONFIG = CodeConfig(test_limits=RunLimits(cpu_seconds=2.0, wall_seconds=20.0, memory_mib=256))
 PROMPT = '''import math
 
 

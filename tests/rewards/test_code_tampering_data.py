@@ -6,7 +6,7 @@ from dunwu.config.code import CodeConfig, RunLimits
 from dunwu.records import Problem
 from dunwu.rewards.code import judge_code
 
-CONFIG = CodeConfig(test_limits=RunLimits(cpu_seconds=2.0, wall_seconds=3.0, memory_mib=256, output_kib=256))
+CONFIG = CodeConfig(test_limits=RunLimits(cpu_seconds=2.0, wall_seconds=20.0, memory_mib=256, output_kib=256))
 SECRET = 883_117
 TESTS = [{"stdin": f"{n}\n", "stdout": f"{n * SECRET % 999_983}\n"} for n in (5, 77)]
 CALLS = [
@@ -200,7 +200,11 @@ def mystery(n, m):
 
 def judge(executor, code, language="python", **task):
     problem = Problem("p", "code", "?", "", "code", metadata={"language": language, **task})
-    return judge_code(problem, f"```{language}\n{code}\n```", executor, CONFIG)
+    limits = CONFIG.test_limits
+    if code == PRINTING["is stopped and never goes on"]:  # nothing but the clock ends it
+        limits = limits.model_copy(update={"wall_seconds": 1.0})
+    config = CONFIG.model_copy(update={"test_limits": limits})
+    return judge_code(problem, f"```{language}\n{code}\n```", executor, config)
 
 
 def test_honest_programs_are_paid(executor):

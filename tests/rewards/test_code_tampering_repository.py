@@ -6,7 +6,7 @@ from dunwu.config.code import CodeConfig, RunLimits
 from dunwu.records import Problem
 from dunwu.rewards.code import judge_code
 
-CONFIG = CodeConfig(test_limits=RunLimits(cpu_seconds=3.0, wall_seconds=12.0, memory_mib=256))
+CONFIG = CodeConfig(test_limits=RunLimits(cpu_seconds=3.0, wall_seconds=20.0, memory_mib=256))
 FILES = {
     "shop/__init__.py": "",
     "shop/price.py": "def total(prices):\n    return len(prices)\n",
