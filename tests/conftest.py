@@ -1,6 +1,9 @@
-"""Tiny random models of every family, and a byte tokenizer, for the rooms that need a policy."""
+"""Tiny random models of every family, and a byte tokenizer, for the rooms that need a policy; a chat service that answers."""
 
-from collections.abc import Callable, Sequence
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -196,3 +199,62 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that asks for `family` runs for every family."""
     if "family" in metafunc.fixturenames:
         metafunc.parametrize("family", list(FAMILIES))
+
+
+class ChatService:
+    """A service on the loopback interface: what it was asked, and how many requests it had at the same time at most.
+
+    `respond` takes the number of the request (from 1) and its body, and returns status and body of the answer.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.requests: list[tuple[str, dict[str, Any], str | None]] = []
+        self.inside = self.most_inside = 0
+        self.respond: Callable[[int, dict[str, Any]], tuple[int, bytes]] = lambda number, body: (500, b"")
+        self.url = ""
+
+    def handle(self, handler: BaseHTTPRequestHandler) -> None:
+        """Note down a request and answer it."""
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        with self.lock:
+            self.requests.append((handler.path, body, handler.headers.get("Authorization")))
+            number = len(self.requests)
+            self.inside += 1
+            self.most_inside = max(self.most_inside, self.inside)
+        try:
+            status, data = self.respond(number, body)
+            handler.send_response(status)
+            handler.send_header("Content-Length", str(len(data)))
+            handler.end_headers()
+            handler.wfile.write(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the client gave up
+        finally:
+            with self.lock:
+                self.inside -= 1
+
+
+@pytest.fixture
+def chat_service() -> Iterator[ChatService]:
+    """A chat service on a free port, taken down afterwards."""
+    state = ChatService()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            state.handle(self)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 64  # more than any test asks at once
+
+    server = Server(("127.0.0.1", 0), Handler)
+    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()

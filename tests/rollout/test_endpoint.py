@@ -3,8 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,68 +12,23 @@ from dunwu.errors import ConfigError, DependencyError
 from dunwu.rollout.asking import open_asker
 from dunwu.rollout.endpoint import EndpointAsker
 
-Respond = Callable[[int, dict[str, Any]], tuple[int, bytes]]
-"""From the number of the request (from 1) and its body to status and body."""
-
-
-class Service:
-    """What the service was asked, and how many requests it had at the same time at most."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.requests: list[tuple[str, dict[str, Any], str | None]] = []
-        self.inside = self.most_inside = 0
-        self.respond: Respond = lambda number, body: (200, reply(f"heard {body['messages'][0]['content']}"))
-        self.url = ""
-
 
 def reply(text: str | None, reason: str = "stop") -> bytes:
     return json.dumps({"choices": [{"message": {"content": text}, "finish_reason": reason}]}).encode()
 
 
 @pytest.fixture
-def service() -> Iterator[Service]:
-    state = Service()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            with state.lock:
-                state.requests.append((self.path, body, self.headers.get("Authorization")))
-                number = len(state.requests)
-                state.inside += 1
-                state.most_inside = max(state.most_inside, state.inside)
-            try:
-                status, data = state.respond(number, body)
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # the client gave up
-            finally:
-                with state.lock:
-                    state.inside -= 1
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def service(chat_service: Any) -> Any:
+    chat_service.respond = lambda _, body: (200, reply(f"heard {body['messages'][0]['content']}"))
+    return chat_service
 
 
-def config(service: Service, **changes: Any) -> AskedEndpoint:
+def config(service: Any, **changes: Any) -> AskedEndpoint:
     given = {"base_url": service.url, "model": "judge-1", "retry_seconds": 0.001, **changes}
     return AskedEndpoint.model_validate(given)
 
 
-def test_answers_come_in_the_order_of_the_questions(service: Service) -> None:
+def test_answers_come_in_the_order_of_the_questions(service: Any) -> None:
     questions = [f"question {i}" for i in range(20)]
     told: list[tuple[int, int]] = []
     found = EndpointAsker(config(service)).complete(questions, lambda done, total: told.append((done, total)))
@@ -83,7 +36,7 @@ def test_answers_come_in_the_order_of_the_questions(service: Service) -> None:
     assert told == [(i, 20) for i in range(1, 21)]
 
 
-def test_what_is_sent_is_what_the_recipe_says(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_sent_is_what_the_recipe_says(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUDGE_KEY", "s3cret")
     asked = config(service, api_key_env="JUDGE_KEY", temperature=0.5, max_new_tokens=7)
     EndpointAsker(asked).complete(["why?"])
@@ -103,7 +56,7 @@ def test_what_is_sent_is_what_the_recipe_says(service: Service, monkeypatch: pyt
 
 
 def test_no_key_is_sent_where_none_is_named_and_a_missing_one_is_told(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     EndpointAsker(config(service)).complete(["why?"])
     assert service.requests[0][2] is None
@@ -112,7 +65,7 @@ def test_no_key_is_sent_where_none_is_named_and_a_missing_one_is_told(
         EndpointAsker(config(service, api_key_env="JUDGE_KEY"))
 
 
-def test_no_more_requests_than_allowed_are_under_way(service: Service) -> None:
+def test_no_more_requests_than_allowed_are_under_way(service: Any) -> None:
     def respond(number: int, body: dict[str, Any]) -> tuple[int, bytes]:
         time.sleep(0.01)
         return 200, reply("ok")
@@ -134,13 +87,13 @@ def test_no_more_requests_than_allowed_are_under_way(service: Service) -> None:
         (200, b'{"choices": [{"message": {"content": [1]}}]}'),
     ],
 )
-def test_what_may_pass_is_tried_again(service: Service, status: int, body: bytes) -> None:
+def test_what_may_pass_is_tried_again(service: Any, status: int, body: bytes) -> None:
     service.respond = lambda number, _: (status, body) if number < 3 else (200, reply("at last"))
     assert EndpointAsker(config(service, num_retries=2)).complete(["q"]) == [("at last", "stop")]
     assert len(service.requests) == 3
 
 
-def test_after_all_tries_the_run_stops_and_says_why(service: Service) -> None:
+def test_after_all_tries_the_run_stops_and_says_why(service: Any) -> None:
     service.respond = lambda *_: (503, b"no model loaded")
     with pytest.raises(
         DependencyError, match=r"in 3 tries: HTTP 503 no model loaded; .* goes on where it stopped"
@@ -150,7 +103,7 @@ def test_after_all_tries_the_run_stops_and_says_why(service: Service) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404])
-def test_a_refusal_is_not_tried_again(service: Service, status: int) -> None:
+def test_a_refusal_is_not_tried_again(service: Any, status: int) -> None:
     service.respond = lambda *_: (status, b"no such model")
     with pytest.raises(
         DependencyError, match=f"HTTP {status} no such model; correct base_url, model or the key"
@@ -159,7 +112,7 @@ def test_a_refusal_is_not_tried_again(service: Service, status: int) -> None:
     assert len(service.requests) == 1
 
 
-def test_a_service_that_keeps_silent_is_left_after_its_time(service: Service) -> None:
+def test_a_service_that_keeps_silent_is_left_after_its_time(service: Any) -> None:
     gate = threading.Event()
 
     def respond(number: int, body: dict[str, Any]) -> tuple[int, bytes]:
@@ -182,7 +135,7 @@ def test_where_nobody_listens_the_address_is_told() -> None:
         EndpointAsker(asked).complete(["q"])
 
 
-def test_thinking_is_taken_off_and_faults_are_told(service: Service) -> None:
+def test_thinking_is_taken_off_and_faults_are_told(service: Any) -> None:
     said = {
         "plain": reply(" fine "),
         "thinks": reply("<think>hm</think>\n\nso"),
