@@ -127,6 +127,11 @@ def _notes(found: RunStatus, *, verified: bool) -> list[Text]:
                 else "is made with something else"
             )
             notes.append(Text(f"{stage.name} {what}: {'; '.join(stage.changes)}", style="yellow"))
+        for key, (removed, samples) in stage.removed.items():
+            if removed:
+                where = found.path / stage.name / "decontamination.json"
+                what = f"{stage.name} leaves out {removed:,} of {samples:,} samples of {key}"
+                notes.append(Text(f"{what} that an evaluation set holds: {where}"))
         if stage.checkpoint_steps:
             steps = ", ".join(f"{step:,}" for step in stage.checkpoint_steps)
             best = f" (best: {stage.best_step:,})" if stage.best_step is not None else ""

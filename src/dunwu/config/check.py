@@ -43,6 +43,9 @@ def check_recipe(recipe: Recipe) -> None:
     for name, model in recipe.all_models.items():
         key = "model" if name == BASE else f"models.{name}"
         mistakes += [f"{key}.path: {problem}" for problem in model_problems(model.path)]
+    against = recipe.decontamination.against if recipe.decontamination else ()
+    for index, file in enumerate(against):
+        mistakes += _file_problems(f"decontamination.against.{index}.source", file.source)
     for stage in recipe.stages:
         problems = [
             *stage_problems(stage, model_settings(recipe.first_model(stage).path)),

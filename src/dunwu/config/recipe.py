@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 
 from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.chain import BASE, RecipeFaultsError, chain_faults, first_model
+from dunwu.config.decontamination import DecontaminationConfig
 from dunwu.config.stage import Stage
 from dunwu.config.training import ModelConfig
 
@@ -20,6 +21,7 @@ class Recipe(ConfigModel):
     """The base model: "base" to the stages."""
     models: dict[StageName, ModelConfig] = Field(default_factory=dict)
     """Further models, by the names that stages call them, for example a student to distil into."""
+    decontamination: DecontaminationConfig | None = DecontaminationConfig()
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
 
     @property

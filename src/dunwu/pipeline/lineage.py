@@ -58,7 +58,7 @@ def read_inputs(stage: Stage, run: RunFolder, hashes: HashCache, anew: Collectio
             content = _made_content(reference, maker, run)
         else:
             content = (
-                _model_content(reference.name, run, hashes) if is_model else _file_content(reference, hashes)
+                _model_content(reference.name, run, hashes) if is_model else file_content(reference, hashes)
             )
         facts[group][reference.key] = {named: reference.name, **content}
     reads = {"recipe": plain(stage), "seed": run.recipe.seed, **facts}
@@ -96,7 +96,8 @@ def _model_content(name: str, run: RunFolder, hashes: HashCache) -> dict[str, An
     return {"dtype": model.dtype, "sha256": hashes.fingerprint(folder)}
 
 
-def _file_content(reference: Reference, hashes: HashCache) -> dict[str, Any]:
+def file_content(reference: Reference, hashes: HashCache) -> dict[str, Any]:
+    """Return the content's hash of a file that a recipe names; None for what only a hub has."""
     place = reference.name.rpartition(":")[0] if reference.what == "function" else reference.name
     path = Path(place).expanduser()
     return {"sha256": hashes.fingerprint(path) if place and path.exists() else None}

@@ -12,10 +12,12 @@ from dunwu.config.chain import upstream
 from dunwu.config.recipe import Recipe
 from dunwu.config.stage import Stage
 from dunwu.errors import RunError
+from dunwu.pipeline.leaks import EVALUATION_SETS, evaluation_fingerprint, leak_changes
 from dunwu.pipeline.lineage import changes, read_inputs
 from dunwu.pipeline.selection import Selection
 from dunwu.runs.folder import RunFolder, continues_run
 from dunwu.runs.hash_cache import CACHE_NAME, HashCache
+from dunwu.stages.decontamination import Decontamination
 
 State = Literal["waiting", "begun", "finished"]
 Action = Literal["keep", "run", "continue", "rerun", "compare", "leave"]
@@ -66,19 +68,30 @@ class Link:
 
 
 def look_at(
-    stage: Stage, run: RunFolder, hashes: HashCache, anew: Collection[str] = ()
+    stage: Stage,
+    run: RunFolder,
+    hashes: HashCache,
+    anew: Collection[str] = (),
+    decontamination: Decontamination | None = None,
 ) -> tuple[State, tuple[str, ...], tuple[str, ...]]:
     """Return a stage's state, what has changed in its inputs, and what it waits for.
 
     Args:
         anew: stages that will be made anew: what they hold now says nothing.
+        decontamination: of the run's recipe, to find out whether a change of the evaluation sets changes what the stage trains
+            on; None: it is taken not to.
     """
     manifest = run.stage(stage.name).manifest
     inputs = read_inputs(stage, run, hashes, anew)
     if manifest is None:
         return "waiting", (), inputs.waits_for
     state: State = "begun" if manifest.made is None else "finished"
-    return state, tuple(changes(manifest.reads, inputs, stage)), inputs.waits_for
+    changed = changes(manifest.reads, inputs, stage)
+    if decontamination is not None and not changed and not inputs.waits_for:
+        recorded = manifest.reads.get(EVALUATION_SETS)
+        if recorded != evaluation_fingerprint(run.recipe, hashes):
+            changed = leak_changes(stage, run, decontamination)
+    return state, tuple(changed), inputs.waits_for
 
 
 def plan_chain(
@@ -91,17 +104,19 @@ def plan_chain(
     """Look at every stage of the recipe with which the run folder was opened.
 
     Args:
-        outputs: whether the files that finished stages made are hashed; "check" compares rollouts by size only.
+        outputs: whether the files that finished stages made are hashed, and training samples compared anew with evaluation
+            sets that have changed; "check" compares rollouts by size only.
     Raises:
         ConfigError: the selection names a stage that is not there.
         RunError: a manifest is damaged.
     """
     stages = run.recipe.stages
     selected = selection.names([stage.name for stage in stages])
+    decontamination = None if outputs == "trust" else Decontamination(run.recipe)
     links: list[Link] = []
     for stage in stages:
         anew = {link.name for link in links if link.action not in ("keep", "leave")}
-        state, changed, waits_for = look_at(stage, run, hashes, anew)
+        state, changed, waits_for = look_at(stage, run, hashes, anew, decontamination)
         damage = [] if outputs == "trust" else run.stage(stage.name).damage(thorough=outputs == "check all")
         follows = tuple(name for name in upstream(stage, stages) if name in anew)
         links.append(Link(stage, state, changed, tuple(damage), waits_for, follows, stage.name in selected))

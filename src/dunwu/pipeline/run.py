@@ -16,6 +16,7 @@ from dunwu.config.training import CheckpointConfig
 from dunwu.errors import DunwuWarning, RunError
 from dunwu.models.loading import resolve_model
 from dunwu.pipeline.inputs import resolve_models, with_files
+from dunwu.pipeline.leaks import EVALUATION_SETS, evaluation_fingerprint
 from dunwu.pipeline.lineage import read_inputs, rounding_changes
 from dunwu.pipeline.logged_progress import LoggedProgress
 from dunwu.pipeline.plan import look_at, plan_chain, require_runnable
@@ -28,6 +29,7 @@ from dunwu.runs.stage_folder import StageFolder
 from dunwu.runs.stage_lineage import PinError
 from dunwu.stages.cold_start import run_cold_start
 from dunwu.stages.context import StageContext
+from dunwu.stages.decontamination import Decontamination
 from dunwu.stages.r1_zero import run_r1_zero
 from dunwu.stages.reasoning_rl import run_reasoning_rl
 from dunwu.stages.rejection_sampling import run_rejection_sampling
@@ -60,7 +62,8 @@ def run_recipe(
         hashes.save()
         require_runnable(links, run_dir, rerun_changed=rerun_changed)
         run.adopt_recipe()
-        runner = _Runner(run, hashes, LoggedProgress(progress, run), rerun_changed)
+        logged = LoggedProgress(progress, run)
+        runner = _Runner(run, hashes, logged, Decontamination(recipe), rerun_changed)
         for link in links:
             if link.selected and link.damage:
                 runner.set_aside(link.name, link.reasons)
@@ -105,21 +108,27 @@ class _Runner:
     run: RunFolder
     hashes: HashCache
     progress: Progress
+    decontamination: Decontamination
     rerun_changed: bool
 
     def bring_up(self, stage: Stage) -> None:
         """Keep, continue, run or rerun one stage, as it stands now that those before it are done."""
         folder = self.run.stage(stage.name)
-        state, changes, _ = look_at(stage, self.run, self.hashes)
+        state, changes, _ = look_at(stage, self.run, self.hashes, decontamination=self.decontamination)
         if changes:
             self.set_aside(stage.name, changes)
-        elif state == "finished":
+            state = "waiting"
+        if state != "waiting":
+            folder.confirm({EVALUATION_SETS: evaluation_fingerprint(self.run.recipe, self.hashes)})
+        if state == "finished":
             self.run.write_summary()  # a run killed before it could left this to the next
             self._prune(stage, folder)
-            made = folder.model_path if "model" in stage.makes else folder.path
-            self.progress.message(f"stage {stage.name} is finished; its model is {made}")
+            where = (
+                f"its model is {folder.model_path}" if "model" in stage.makes else f"it is in {folder.path}"
+            )
+            self.progress.message(f"stage {stage.name} is finished; {where}")
             return
-        elif state == "begun":
+        if state == "begun":
             _warn_of_rounding(stage, folder)
         record = self._run(stage, folder)
         folder.finish(record)
@@ -130,9 +139,10 @@ class _Runner:
     def _run(self, stage: Stage, folder: StageFolder) -> dict[str, Any]:
         models = resolve_models(stage, self.run)
         start = models.get(getattr(stage, "start", BASE), self.run.recipe.model)
-        context = StageContext(start, models, self.run.recipe.seed, folder, self.progress)
+        seed = self.run.recipe.seed
+        context = StageContext(start, models, seed, folder, self.progress, self.decontamination)
         resolved = with_files(stage, self.run)
-        folder.begin(read_inputs(stage, self.run, self.hashes).reads)
+        folder.begin(self._reads(stage))
         self.hashes.save()
         try:
             return run_stage(resolved, context)
@@ -141,8 +151,12 @@ class _Runner:
                 raise
             self.set_aside(stage.name, error.changes)
         folder = self.run.stage(stage.name)
-        folder.begin(read_inputs(stage, self.run, self.hashes).reads)
+        folder.begin(self._reads(stage))
         return run_stage(resolved, replace(context, folder=folder))
+
+    def _reads(self, stage: Stage) -> dict[str, Any]:
+        evaluation = evaluation_fingerprint(self.run.recipe, self.hashes)
+        return {**read_inputs(stage, self.run, self.hashes).reads, EVALUATION_SETS: evaluation}
 
     def set_aside(self, name: str, reasons: Sequence[str]) -> None:
         """Move what a stage left aside, or refuse to if nobody said so."""

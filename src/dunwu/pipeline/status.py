@@ -29,6 +29,7 @@ class StageStatus:
         seconds_left: of its steps at the present pace, evaluations not counted; None: not running, or no pace yet.
         figures: of the last step; of the stage's record once it is finished.
         checkpoint_steps: of the checkpoints on disk.
+        removed: by the key they came from, how many training samples decontamination left out, of how many.
         best_step: of the checkpoint with the best held-out figure, where that was to be kept.
     """
 
@@ -44,6 +45,7 @@ class StageStatus:
     checkpoint_bytes: int
     checkpoint_steps: tuple[int, ...]
     best_step: int | None
+    removed: Mapping[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,10 @@ def _stage_status(
         checkpoint_bytes=folder_bytes(folder.checkpoints_path),
         checkpoint_steps=tuple(folder.checkpoint_steps()),
         best_step=best[0].step if best is not None and _keeps_best(link) else None,
+        removed={
+            key: (report["removed"], report["samples"])
+            for key, report in folder.read_decontamination().items()
+        },
     )
 
 

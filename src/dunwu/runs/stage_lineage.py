@@ -18,6 +18,8 @@ from dunwu.runs.wall_clock import RECORD_NAME
 if TYPE_CHECKING:
     from dunwu.runs.folder import RunFolder
 
+DECONTAMINATION_NAME = "decontamination.json"
+
 
 class PinError(RunError):
     """What a stage works on has changed since it began; `changes` names each difference."""
@@ -90,6 +92,36 @@ class StageLineage:
         if not fingerprints.keys() <= manifest.pinned.keys():
             pinned = {**manifest.pinned, **fingerprints}
             write_stage_manifest(self.path, replace(manifest, pinned=pinned))
+
+    def confirm(self, readings: Mapping[str, Any]) -> None:
+        """Replace readings by others that were found to make no difference to the stage."""
+        self.run.require_writable()
+        manifest = self.manifest
+        assert manifest is not None, "only a stage that has begun has readings"
+        if any(manifest.reads.get(key) != value for key, value in readings.items()):
+            write_stage_manifest(self.path, replace(manifest, reads={**manifest.reads, **readings}))
+
+    def write_decontamination(self, report: Mapping[str, Any]) -> None:
+        """Write which training samples were left out because an evaluation set holds them."""
+        self.run.require_writable()
+        text = canonical_json(report, f"decontamination of {self.name}", indent=2)
+        write_file(self.path / DECONTAMINATION_NAME, text + "\n")
+
+    def read_decontamination(self) -> dict[str, Any]:
+        """Read that report, by the key of the configuration that the samples came from; empty if there is none.
+
+        Raises:
+            RunError: it is damaged.
+        """
+        path = self.path / DECONTAMINATION_NAME
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise RunError(
+                f"{path} is damaged ({error}); delete it, and the stage writes it again"
+            ) from error
 
     def finish(self, record: Mapping[str, Any]) -> None:
         """Mark the stage as finished: write its record, and the hashes of all that it made.

@@ -1,11 +1,14 @@
 """What the pipeline hands to every stage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dunwu.config.training import ModelConfig
+from dunwu.data.conversations import ConversationSet
+from dunwu.records import Problem
 from dunwu.runs.progress import Progress
 from dunwu.runs.stage_folder import StageFolder
+from dunwu.stages.decontamination import CleanConversations, Decontamination
 
 
 @dataclass(frozen=True)
@@ -23,3 +26,20 @@ class StageContext:
     seed: int
     folder: StageFolder
     progress: Progress
+    decontamination: Decontamination
+
+    def clean_problems(self, key: str, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+        """Return training problems without those that an evaluation set of the recipe holds.
+
+        Every stage that trains on problems, or asks them to make training data, passes them through here first.
+
+        Args:
+            key: of the stage's configuration that they come from, for example "task".
+        Raises:
+            DataError: none would be left.
+        """
+        return self.decontamination.clean_problems(key, problems, self.folder, self.progress)
+
+    def clean_conversations(self, key: str, conversations: ConversationSet) -> CleanConversations:
+        """Return training conversations without those that give away an item of an evaluation set; see `clean_problems`."""
+        return self.decontamination.clean_conversations(key, conversations, self.folder, self.progress)

@@ -5,7 +5,7 @@ Problems and references are checked before weights are loaded. Called by the RL 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -38,7 +38,7 @@ class RlParts:
 
 
 def checked_problems(config: RlConfig, context: StageContext, grader: Grader) -> ProblemSets:
-    """Load the task, refuse what cannot be graded, and pin the data's fingerprint to the run.
+    """Load the task, leave out what evaluation sets hold, refuse what cannot be graded, and pin the data's fingerprint.
 
     Raises:
         DataError: references that cannot be graded (listed), or fewer held-out problems than the evaluation asks for.
@@ -51,6 +51,7 @@ def checked_problems(config: RlConfig, context: StageContext, grader: Grader) ->
             f"evaluation.num_problems is {wanted}, but the task has {len(problems.held_out)} held-out problems; lower it, or "
             "give the task more held-out problems"
         )
+    problems = replace(problems, train=context.clean_problems("task", problems.train))
     grader.require_gradable([*problems.train, *problems.held_out[:wanted]])
     context.folder.pin({"task": fingerprint(problems)})
     return problems

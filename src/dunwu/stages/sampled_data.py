@@ -85,6 +85,7 @@ class _DataLoop:
         self.folder = context.folder
         self.chunk_files = ChunkFiles(context.folder)
         sets = load_problems(config.task, context.seed)
+        sets = replace(sets, train=context.clean_problems("task", sets.train))
         self.folder.pin({"task": fingerprint(sets)})
         self.problems = _chosen(config, sets.train)
         size = config.prompts_per_chunk

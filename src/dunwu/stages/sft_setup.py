@@ -86,7 +86,7 @@ def sft_parts(config: SftStage, context: StageContext, checkpoint: Checkpoint | 
     form = chat_form(config, tokenizer)
     train, held_out = (
         build_samples(part, form, max_tokens=config.max_tokens, too_long=config.too_long)
-        for part in (conversations.train, conversations.held_out)
+        for part in (context.clean_conversations("data", conversations.train), conversations.held_out)
     )
     _pin_data(context, tokenizer, train, held_out)
     schedule = Schedule(config, train.lengths, context.seed, context.folder.name)
