@@ -149,6 +149,12 @@ for _ in range(100):
     assert execution.outcome == "memory", execution
 
 
+def test_a_child_that_takes_too_much_memory_ends_the_run_though_its_parent_waits(isolated):
+    source = "import os, time\nif os.fork() == 0:\n    x = [bytearray(b'x') * 10**7 for _ in range(50)]\ntime.sleep(600)"
+    execution = run(isolated, source, memory_bytes=96 * 2**20)
+    assert (execution.outcome, execution.detail) == ("memory", "used more memory than allowed")
+
+
 def test_memory_denied_in_cpp_is_told(executor):
     source = b"#include <vector>\nint main() { std::vector<char> v(1ul << 46); return v[5]; }"
     _, left = executor.compile(Command(("g++", "a.cpp", "-o", "a"), files={"a.cpp": source}), LIMITS, ["a"])

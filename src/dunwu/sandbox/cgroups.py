@@ -229,6 +229,10 @@ class Group:
             self._base_bytes = self._bytes_before
         return self._base_bytes
 
+    def has_killed(self) -> bool:
+        """Whether the kernel has ended a process of this run for want of memory."""
+        return "memory" in self._folders and self._kills() > self._kills_before
+
     def ran_out_of_memory(self) -> bool:
         """Whether the kernel has ended a process for want of memory since this was last asked."""
         if "memory" not in self._folders:

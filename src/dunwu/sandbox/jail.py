@@ -9,7 +9,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from dunwu.sandbox.requests import SYSTEM_PATH, base_environment
 
 _START_SECONDS = 60.0
 _GRACE_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
 _FIRST_USER = 1_880_000_000  # above all that Linux distributions hand out
 _INSIDE_USER = "1000"
 _PASSWD = b"sandbox:x:1000:1000::/work:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n"
@@ -188,10 +189,23 @@ class Jail:
             return self._converse(ours, request)
 
     def _converse(self, channel: socket.socket, request: Request) -> tuple[dict[str, Any], list[bytes]]:
-        deadline = time.monotonic() + request.wall_seconds + _GRACE_SECONDS
-        channel.settimeout(request.wall_seconds + _GRACE_SECONDS)
+        patience = request.wall_seconds + _GRACE_SECONDS
+        deadline = time.monotonic() + patience
+        channel.settimeout(patience)
         channel.sendall(encode_message(*request.to_message()))
-        return read_message(_receiver(channel, deadline))
+        return read_message(lambda size: self._receive(channel, size, deadline))
+
+    def _receive(self, channel: socket.socket, size: int, deadline: float) -> bytes:
+        """Read from the supervisor; if the kernel meanwhile ends a process for want of memory, hang up, which ends the run."""
+        while True:
+            channel.settimeout(max(0.001, min(_LOOK_SECONDS, deadline - time.monotonic())))
+            try:
+                return channel.recv(size)
+            except TimeoutError:
+                if time.monotonic() >= deadline:
+                    raise
+                if self.group is not None and self.group.has_killed():
+                    channel.shutdown(socket.SHUT_WR)
 
     def _read_log(self) -> str:
         """Return what bubblewrap and the keeper complained about."""
@@ -215,14 +229,6 @@ class Jail:
         os.close(self._log)
         if self.group is not None:
             self.group.remove()
-
-
-def _receiver(channel: socket.socket, deadline: float) -> Callable[[int], bytes]:
-    def receive(size: int) -> bytes:
-        channel.settimeout(max(0.001, deadline - time.monotonic()))
-        return channel.recv(size)
-
-    return receive
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from dunwu.sandbox.inside.processes import read_descendants, read_resident_bytes
 from dunwu.sandbox.inside.request import Request
 
 _TICK_SECONDS = 0.05
-_START_SECONDS = 60.0
+_START_SECONDS = 20.0
 _START_FD = 3
 _EXECUTABLE = (b"#!", b"\x7fELF")
 
@@ -37,7 +37,7 @@ class BecomeProgram(BaseException):
 
 
 class Supervisor:
-    """One run. `hangup_fd` becomes readable when nobody waits for the answer any more."""
+    """One run. `hangup_fd` becomes readable when the run is to end now."""
 
     def __init__(
         self, request: Request, enclosure: NestedEnclosure | GivenEnclosure, proc_fd: int, hangup_fd: int
@@ -145,8 +145,8 @@ class Supervisor:
                     deadline = self.started + self.request.wall_seconds
                 elif fd == child:
                     self._reap()
-                else:
-                    self.stopped = "cancelled"
+                else:  # dunwu has hung up: it is gone, or it has seen the kernel end one of the processes
+                    self.stopped = self.stopped or "memory"
             now = time.monotonic()
             if self.status is None and now >= deadline:
                 self.stopped = self.stopped or "time"
@@ -247,8 +247,8 @@ class Supervisor:
             return "time", None, None, f"used more than {request.cpu_seconds:g} s of processor time"
         if self.stopped == "output":
             return "output", None, None, f"wrote more than {request.output_bytes} bytes to a stream"
-        if self.stopped or 0 < request.resident_bytes < self.own_bytes:
-            return self.stopped or "memory", None, None, f"stopped: {self.stopped or 'memory'}"
+        if self.stopped == "memory" or 0 < request.resident_bytes < self.own_bytes:
+            return "memory", None, None, "used more memory than allowed"
         assert self.status is not None, "it has neither ended nor been stopped"
         if os.WIFSIGNALED(self.status):
             number = os.WTERMSIG(self.status)
