@@ -85,7 +85,13 @@ def finished_run(tmp_path: Path, recipe: Recipe) -> Path:
             "length_mean": 20.25,
         }
         after = {**figures, "pass_at_1": 0.875, "length_mean": None}
-        record = {"name": "r1_zero", "before": figures, "after": after, "num_problems": 2, "wall_seconds": 95.0}
+        record = {
+            "name": "r1_zero",
+            "before": figures,
+            "after": after,
+            "num_problems": 2,
+            "wall_seconds": 95.0,
+        }
         stage.finish(record)
         run.write_summary()
     return path

@@ -135,7 +135,10 @@ def test_a_missing_package_names_its_extra(monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "version", version)
     checks = found(doctor.check_packages)
-    assert (checks["datasets"].status, checks["datasets"].advice) == ("optional", 'pip install "dunwu[tasks]"')
+    assert (checks["datasets"].status, checks["datasets"].advice) == (
+        "optional",
+        'pip install "dunwu[tasks]"',
+    )
     assert checks["gguf"].status == "ok"
 
 
