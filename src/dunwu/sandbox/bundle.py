@@ -14,7 +14,7 @@ _START = """
 def _load():
     import marshal, sys, types, zlib
     from binascii import a2b_base64
-    from importlib.util import MAGIC_NUMBER
+    from _frozen_importlib_external import MAGIC_NUMBER
     for name in ("dunwu", "dunwu.sandbox", "dunwu.sandbox.inside"):
         sys.modules[name] = types.ModuleType(name)
     packed = _COMPILED if MAGIC_NUMBER == _MAGIC else _SOURCES

@@ -1,20 +1,18 @@
 """The enclosure of one program: fresh namespaces, private disk, no capabilities, filtered system calls.
 
 Runs inside the sandbox; the standard library only. A `NestedEnclosure` is made for each run inside a jail that many runs use one
-after the other; a `GivenEnclosure` is a place that whoever started the keeper has made for this run alone.
+after the other; a `GivenEnclosure` is a place that whoever started the keeper has made for this run alone. A keeper for one
+program is started anew for each: what it imports, each program waits for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from dunwu.sandbox.inside import syscalls
 from dunwu.sandbox.inside.processes import read_descendants
@@ -22,15 +20,16 @@ from dunwu.sandbox.inside.processes import read_descendants
 _MOST_FILES = 16384
 
 
-@dataclass(frozen=True)
 class NestedEnclosure:
     """Namespaces of its own, of which the supervisor is the first process: no signal from inside reaches it."""
 
-    install_filter: Callable[[], None] | None
-    user: int
-    group: int
     work = "/work"
     own_processes = 1  # the supervisor is in the program's user namespace
+
+    def __init__(self, install_filter: Callable[[], None] | None, user: int, group: int) -> None:
+        self.install_filter = install_filter
+        self.user = user
+        self.group = group
 
     def fork(self) -> int:
         """Fork the supervisor into new namespaces."""
@@ -82,7 +81,6 @@ class NestedEnclosure:
         """The namespaces vanish with their last process, and the disk with them."""
 
 
-@dataclass
 class GivenEnclosure:
     """A place made from outside for one run: a jail, a container, or, where there is no isolation, a temporary folder.
 
@@ -90,21 +88,21 @@ class GivenEnclosure:
     this place apart from the user's others.
     """
 
-    work: str
-    count_processes: bool
-    install_filter: Callable[[], None] | None = None
-    temporary: bool = False
-
-    @property
-    def own_processes(self) -> int:
-        """Processes of the keeper that the kernel counts with the program's; -1: it counts others too, do not bound."""
-        return 1 if self.count_processes else -1
+    def __init__(self, work: str, count_processes: bool, install_filter: Callable[[], None] | None) -> None:
+        self.work = work
+        self.temporary = not work
+        self.own_processes = (
+            1 if count_processes else -1
+        )  # those of the keeper; -1: do not bound what others have a part in
+        self.install_filter = install_filter
 
     def enter(self, file_bytes: int) -> None:
         """Take in what the program leaves behind; make its folder, if there is none."""
         syscalls.adopt_orphans()
-        if not self.work:
-            self.work, self.temporary = tempfile.mkdtemp(prefix="dunwu-unsafe-"), True
+        if self.temporary:
+            import tempfile
+
+            self.work = tempfile.mkdtemp(prefix="dunwu-unsafe-")
 
     def confine(self) -> None:
         """Nothing is left to take away but a look into the keeper."""
@@ -137,6 +135,8 @@ class GivenEnclosure:
     def leave(self) -> None:
         """Remove the folder, if it was made for the run."""
         if self.temporary:
+            import shutil
+
             shutil.rmtree(self.work, ignore_errors=True)
 
 

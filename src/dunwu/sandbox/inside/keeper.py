@@ -33,6 +33,7 @@ def main(read_fd: int, write_fd: int) -> None:
     install = seccomp_installer(blobs[0]) if blobs else None
     if settings["mode"] == "nested":
         program.prepare_interpreter(settings["python_path"], settings["env"])
+        program.preload_modules()
         write_all(write_fd, encode_message({"ready": True}))
         serve(read_fd, NestedEnclosure(install, os.getuid(), os.getgid()))
         return

@@ -103,7 +103,7 @@ def execute(request: Request, started_fd: int) -> NoReturn:
 
 
 def prepare_interpreter(python_path: list[str], env: dict[str, str]) -> None:
-    """Make this interpreter what a program finds that was started with `python main.py`, and import what most import."""
+    """Make this interpreter what a program finds that was started with `python main.py`."""
     import site
 
     site.setquit()
@@ -113,9 +113,13 @@ def prepare_interpreter(python_path: list[str], env: dict[str, str]) -> None:
     sys.argv[:] = ["main.py"]
     os.environ.clear()
     os.environ.update(env)
+    _prepare_streams()
+
+
+def preload_modules() -> None:
+    """Import what most programs import, for all that are forked from this process."""
     for name in _COMMON_MODULES:
         __import__(name)
-    _prepare_streams()
     gc.collect()
     gc.freeze()
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """A program with its files and bounds.
 
     Without `argv`, the program is the Python file "main.py" among the files, and runs in a fork of the keeper itself.
@@ -31,7 +29,7 @@ class Request:
 
     def to_message(self) -> tuple[dict[str, Any], list[bytes]]:
         """Return header and blobs."""
-        header = {key: value for key, value in self.__dict__.items() if key not in ("files", "stdin")}
+        header = {key: value for key, value in self._asdict().items() if key not in ("files", "stdin")}
         return {**header, "names": list(self.files)}, [self.stdin, *self.files.values()]
 
     @staticmethod

@@ -6,7 +6,6 @@ import ctypes
 import errno
 import fcntl
 import os
-import platform
 import signal
 import socket
 import struct
@@ -55,9 +54,10 @@ def fork_into_namespaces(flags: int) -> int:
     Raises:
         OSError: the kernel refuses, or this processor's system calls are not known here.
     """
-    number = _CLONE.get(platform.machine())
+    machine = os.uname().machine
+    number = _CLONE.get(machine)
     if number is None:
-        raise OSError(errno.ENOSYS, f"no clone() known for {platform.machine()}")
+        raise OSError(errno.ENOSYS, f"no clone() known for {machine}")
     python = ctypes.pythonapi
     python.PyOS_BeforeFork()
     pid: int = _holding_the_lock.syscall(
