@@ -270,6 +270,22 @@ def test_a_keeper_that_is_killed_while_it_serves_is_replaced():
         assert run(executor, "print(3)").stdout == b"3\n"
 
 
+def test_a_group_that_cannot_be_removed_is_left_to_the_janitor(caplog, monkeypatch):
+    with BubblewrapExecutor(blueprint(), find_hierarchies(), 1, {}) as executor:
+        run(executor, "print(1)")
+        (jail,) = executor._idle
+        if jail.group is None:
+            pytest.skip("no control group may be made on this machine")
+        remove = jail.group.remove
+
+        def refuse():
+            remove()
+            raise OSError(16, "Device or resource busy")
+
+        monkeypatch.setattr(jail.group, "remove", refuse)
+    assert "left to its janitor" in caplog.text
+
+
 CHILD = """
 import sys, threading, time
 from dunwu.config.sandbox import BubblewrapSandbox

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 _CONTROLLERS = ("memory", "pids", "cpu")
-_REMOVE_SECONDS = 5.0
+_REMOVE_SECONDS = 20.0
 _LEFTOVER_BYTES = 16 * 2**20
 _USAGE = {1: "memory.usage_in_bytes", 2: "memory.current"}
 _JANITOR = """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import uuid
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from dunwu.config.sandbox import DockerSandbox
 from dunwu.errors import DependencyError
 from dunwu.sandbox.inside.request import Request
-from dunwu.sandbox.keeper_executor import KeeperExecutor
+from dunwu.sandbox.keeper_executor import KeeperExecutor, default_places
 from dunwu.sandbox.memory import judge_memory
 from dunwu.sandbox.one_shot import keeper_command, run_once
 from dunwu.sandbox.records import Execution, Limits
@@ -81,7 +80,7 @@ class DockerExecutor(KeeperExecutor):
     """Runs each program in a container (see Executor)."""
 
     def __init__(self, config: DockerSandbox) -> None:
-        max_parallel = config.max_parallel or len(os.sched_getaffinity(0))
+        max_parallel = config.max_parallel or default_places()
         super().__init__(max_parallel, "python3", base_environment(), memory_is_bound=False)
         self._config = config
 

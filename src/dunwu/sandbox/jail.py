@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import logging
 import os
 import socket
 import struct
@@ -22,6 +23,7 @@ from dunwu.sandbox.inside.request import Request
 from dunwu.sandbox.jail_root import Interpreter, as_user, is_open_to_all, root_arguments, staged
 from dunwu.sandbox.requests import SYSTEM_PATH, base_environment
 
+_LOG = logging.getLogger(__name__)
 _START_SECONDS = 60.0
 _GRACE_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
@@ -228,7 +230,10 @@ class Jail:
         self._socket.close()
         os.close(self._log)
         if self.group is not None:
-            self.group.remove()
+            try:
+                self.group.remove()
+            except OSError as error:
+                _LOG.warning("a control group of the sandbox is left to its janitor: %s", error)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,11 @@ from dunwu.errors import SandboxError
 from dunwu.sandbox.inside.request import Request
 from dunwu.sandbox.records import Command, Execution, Limits
 from dunwu.sandbox.requests import build_request, python_command
+
+
+def default_places() -> int:
+    """Return how many programs run at the same time unless told otherwise: one for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class KeeperExecutor(ABC):

@@ -17,6 +17,7 @@ from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.filters import compile_filter
 from dunwu.sandbox.jail import Blueprint, jail_environment
 from dunwu.sandbox.jail_root import check_paths, find_interpreter
+from dunwu.sandbox.keeper_executor import default_places
 from dunwu.sandbox.piston import HttpExecutor
 from dunwu.sandbox.unsafe import UnsafeExecutor
 from dunwu.sandbox.verify import verify_isolation
@@ -52,7 +53,7 @@ def open_executor(config: BubblewrapSandbox | DockerSandbox | HttpSandbox | Unsa
             _log_layers(service)
             return service
         case UnsafeSandbox():
-            return UnsafeExecutor(config.max_parallel or len(os.sched_getaffinity(0)))
+            return UnsafeExecutor(config.max_parallel or default_places())
 
 
 def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
@@ -84,7 +85,7 @@ def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
         executor = BubblewrapExecutor(
             blueprint,
             hierarchies,
-            config.max_parallel or len(os.sched_getaffinity(0)),
+            config.max_parallel or default_places(),
             describe_layers(blueprint, hierarchies),
         )
         try:
