@@ -42,6 +42,7 @@ def test_an_unfinished_run_names_its_newest_checkpoint(tmp_path, recipe):
     with RunFolder.open(tmp_path / "r", recipe) as run:
         with pytest.raises(RunError, match="it has no checkpoint yet"):
             find_model(str(run.path))
+        run.stage("r1_zero").begin({})
         for step in (2, 4):
             run.stage("r1_zero").save_checkpoint(step, lambda path: (path / "model").mkdir(), keep_last=2)
     with pytest.raises(RunError, match=r"its newest checkpoint is .*step-000004/model"):

@@ -153,7 +153,7 @@ def test_a_changed_recipe_names_the_difference(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(
     unkilled: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
-    process = start(tmp_path / "run", die_at_sync(45))
+    process = start(tmp_path / "run", die_at_sync(54))
     process.join(120)
     checkpoints = found(tmp_path / "run" / "r1_zero" / "checkpoints")
     assert len(checkpoints) == 2
