@@ -223,16 +223,19 @@ class ChatService:
             self.inside += 1
             self.most_inside = max(self.most_inside, self.inside)
         try:
-            status, data = self.respond(number, body)
+            try:
+                status, data = self.respond(number, body)
+            finally:
+                with (
+                    self.lock
+                ):  # before the client can know, or its next request would be counted beside this one
+                    self.inside -= 1
             handler.send_response(status)
             handler.send_header("Content-Length", str(len(data)))
             handler.end_headers()
             handler.wfile.write(data)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the client gave up
-        finally:
-            with self.lock:
-                self.inside -= 1
 
 
 @pytest.fixture

@@ -47,6 +47,8 @@ class Machine:
     def __init__(self, temporary: Path) -> None:
         self._temporary = temporary
         self.before: dict[str, Any] = {}
+        self.descendants = frozenset(process.pid for process in living_descendants())
+        """Living before the first attack: what tests of other rooms keep for the whole session."""
 
     def picture(self) -> dict[str, Any]:
         return {

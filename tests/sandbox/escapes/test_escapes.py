@@ -245,7 +245,9 @@ def test_the_machine_is_as_before(
     single.close()
     deadline = time.monotonic() + 10
     while (
-        left := [one for one in living_descendants() if one.pid != stage.victim.pid]
+        left := [
+            one for one in living_descendants() if one.pid not in {stage.victim.pid, *machine.descendants}
+        ]
     ) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert left == []
