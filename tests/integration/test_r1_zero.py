@@ -124,7 +124,7 @@ def test_a_finished_run_is_verified_and_not_run_again(run: RunFolder) -> None:
     weights = run.stage("r1_zero").model_path / "model.safetensors"
     content = weights.read_bytes()
     weights.write_bytes(content[:-1] + b"\x00")
-    with pytest.raises(RunError, match=r"model\.safetensors is missing or has changed"):
+    with pytest.raises(RunError, match=r"model\.safetensors has changed since the stage finished"):
         run_recipe(RECIPE, run.path, QuietProgress())
     weights.write_bytes(content)
 

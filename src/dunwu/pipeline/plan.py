@@ -177,7 +177,7 @@ _STATES: Mapping[State, str] = {
 
 
 def _refusal(links: Sequence[Link], again: Sequence[Link], run_path: Path) -> str:
-    parts = [f"{run_path} holds stages that were made with something else:"]
+    parts = [f"{run_path} holds stages that this recipe would make differently, or that are damaged:"]
     common = set.intersection(*(set(link.reasons) for link in again)) if len(again) > 1 else set()
     parts += [f"  {line}" for line in again[0].reasons if line in common]
     for link in again:
@@ -189,7 +189,8 @@ def _refusal(links: Sequence[Link], again: Sequence[Link], run_path: Path) -> st
     kept = ", ".join(f"{link.name}.replaced-1" for link in again)
     parts.append(
         f"With --rerun-changed they run again, and what is there is kept beside them ({kept}, or the next free number). "
-        "Or undo the change (the run's own recipe is its recipe.toml), or start a new run with another --run-dir"
+        "Or undo the change (the run's own recipe is its recipe.toml) or restore the files, or start a new run with another "
+        "--run-dir"
     )
     return "\n".join(parts)
 
