@@ -73,9 +73,7 @@ class NestedEnclosure:
 
     def kill_all(self, proc_fd: int) -> None:
         """End every process of the run and wait until all are gone."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        _reap_all()
+        _kill_until_gone(lambda: [-1])
 
     def leave(self) -> None:
         """The namespaces vanish with their last process, and the disk with them."""
@@ -116,21 +114,9 @@ class GivenEnclosure:
 
     def kill_all(self, proc_fd: int) -> None:
         """End every descendant, also those that left their session or lost their parent."""
-        if os.getpid() == 1:  # then everyone else here belongs to the program
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(-1, signal.SIGKILL)
-            _reap_all()
-            return
-        while True:
-            for pid in read_descendants(proc_fd, os.getpid()):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            try:
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            except ChildProcessError:
-                return
-            time.sleep(0.001)
+        # as the first process, everyone else here belongs to the program
+        everyone = os.getpid() == 1
+        _kill_until_gone(lambda: [-1] if everyone else list(read_descendants(proc_fd, os.getpid())))
 
     def leave(self) -> None:
         """Remove the folder, if it was made for the run."""
@@ -140,9 +126,15 @@ class GivenEnclosure:
             shutil.rmtree(self.work, ignore_errors=True)
 
 
-def _reap_all() -> None:
-    try:
-        while True:
-            os.wait()
-    except ChildProcessError:
-        return
+def _kill_until_gone(targets: Callable[[], list[int]]) -> None:
+    """Kill and reap until there is no child any more; once would do but for a fork at the same moment."""
+    while True:
+        for pid in targets():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.001)
