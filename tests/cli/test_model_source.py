@@ -1,6 +1,7 @@
 import pytest
 
 from dunwu.cli.model_source import find_model
+from dunwu.config.recipe import Recipe
 from dunwu.errors import ConfigError, RunError
 from dunwu.runs.folder import RunFolder
 
@@ -20,6 +21,19 @@ def test_a_run_folder_means_its_last_finished_stage_with_its_settings(finished_r
     assert source.path == str(finished_run / "r1_zero" / "model")
     assert source.recipe == recipe
     assert source.stage == recipe.stages[0]
+
+
+def test_a_run_that_ends_with_data_means_the_model_before(finished_run, recipe):
+    stages = [
+        *recipe.model_dump()["stages"],
+        {"kind": "cold_start", "start": "r1_zero", "task": {"kind": "world"}},
+    ]
+    longer = Recipe.model_validate({**recipe.model_dump(), "stages": stages})
+    with RunFolder.open(finished_run, longer) as run:
+        run.adopt_recipe()
+        run.stage("cold_start").begin({})
+        run.stage("cold_start").finish({"name": "cold_start"})
+    assert find_model(str(finished_run)).path == str(finished_run / "r1_zero" / "model")
 
 
 def test_a_model_inside_a_run_comes_with_its_settings_too(finished_run, recipe):

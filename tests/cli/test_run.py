@@ -103,7 +103,91 @@ def test_a_changed_recipe_is_told_before_the_pipeline_is_touched(invoke, file, p
     result = invoke("run", file, "-s", "seed=9")
     assert result.exit_code == 2
     assert "seed: was 1, is now 9" in result.stderr
+    assert "--rerun-changed" in result.stderr
     assert len(pipeline.calls) == 1
+    assert invoke("run", file, "-s", "seed=9", "--rerun-changed").exit_code == 0
+    assert pipeline.asked == (Selection(), True)
+
+
+CHAIN = (
+    RECIPE
+    + """\
+[models.student]
+path = "micro"
+[[stages]]
+kind = "sft"
+name = "sft_1"
+start = "r1_zero"
+template = {kind = "r1"}
+data = {kind = "messages", train = ["rows.jsonl"]}
+[[stages]]
+kind = "sft"
+name = "sft_2"
+start = "student"
+template = {kind = "r1"}
+data = {kind = "messages", train = ["rows.jsonl"], held_out = "held.jsonl"}
+"""
+)
+
+
+@pytest.fixture
+def chain(file):
+    Path("rows.jsonl").write_text("{}")
+    Path("held.jsonl").write_text("{}")
+    file.write_text(CHAIN)
+    return file
+
+
+def test_part_of_a_chain_is_handed_to_the_pipeline(invoke, chain, pipeline):
+    for options, selection in (
+        (("--until", "r1_zero"), Selection(None, "r1_zero")),
+        (("--from", "r1_zero", "--until", "sft_1"), Selection("r1_zero", "sft_1")),
+        (("--only", "sft_2"), Selection("sft_2", "sft_2")),
+    ):
+        assert invoke("run", chain, *options).exit_code == 0
+        assert pipeline.asked == (selection, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--from", "sft_3"), "no stage sft_3; did you mean sft_2"),
+        (("--only", "sft_1", "--until", "sft_2"), "--only names the one stage"),
+        (("--from", "sft_1"), "sft_1 reads stage r1_zero, which is left out and has not run"),
+        (("-s", "stages.sft_2.start=nobody"), "names neither a model nor a stage"),
+        (
+            ("-s", 'stages.sft_2.data.train="stage:r1_zero"'),
+            "makes a language model, and data is needed here",
+        ),
+    ],
+)
+def test_what_cannot_be_run_is_told_before_the_pipeline_is_touched(invoke, chain, pipeline, options, said):
+    result = invoke("run", chain, *options)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert pipeline.calls == []
+    assert not Path("runs").exists()
+
+
+def test_a_dry_run_shows_the_chain(invoke, chain, pipeline):
+    result = invoke("run", chain, "--dry-run", "--until", "sft_1", env={"COLUMNS": "150"})
+    assert result.exit_code == 0, result.stderr
+    rows = [" ".join(line.split()) for line in result.stderr.splitlines()]
+    assert "r1_zero base a model runs" in rows
+    assert "sft_1 r1_zero a model runs" in rows
+    assert "sft_2 student a model is left out" in rows
+    assert rows.count("data.train: rows.jsonl") == 2
+    assert "data.held_out: held.jsonl" in rows
+
+
+def test_a_dry_run_of_a_changed_recipe_shows_the_chain_and_ends_as_the_run_would(invoke, chain, pipeline):
+    assert invoke("run", chain).exit_code == 0
+    result = invoke("run", chain, "--dry-run", "-s", "stages.r1_zero.group_size=4", env={"COLUMNS": "150"})
+    assert result.exit_code == 2
+    text = " ".join(result.stderr.split())
+    assert "r1_zero base a model runs again" in text
+    assert "group_size: was 16, is now 4" in text
+    assert "--rerun-changed" in text
 
 
 def test_a_dry_run_prints_a_recipe_that_loads_and_a_plan_and_makes_nothing(invoke, file, pipeline):

@@ -95,3 +95,27 @@ def test_long_completions_are_cut_unless_asked_for(invoke, tmp_path, recipe, mak
     assert "--full shows them" in invoke("show", tmp_path / "r").stdout
     assert invoke("show", tmp_path / "r", "--full").stdout.count("x") >= 4000
     assert "rollout 1 (step 1)" in invoke("show", tmp_path / "r").stdout
+
+
+def test_what_decontamination_left_out_is_told(invoke, finished_run, recipe):
+    example = {
+        "sample": "What is 2 + 3?",
+        "shared": "what is 2 + 3",
+        "evaluation_item": "line 7",
+        "evaluation_set": "bench",
+    }
+    reports = {
+        "task": {"samples": 1200, "removed": 2, "examples": [example]},
+        "data": {"samples": 5, "removed": 0, "examples": []},
+    }
+    with RunFolder.open(finished_run, recipe) as run:
+        run.stage("r1_zero").write_decontamination(reports)
+    text = " ".join(invoke("show", finished_run).stdout.split())
+    assert "2 of 1,200 samples of task are left out because an evaluation set holds them" in text
+    assert "'what is 2 + 3' with item line 7 of bench" in text
+    assert "samples of data" not in text
+    assert "r1_zero leaves out 2 of 1,200 samples of task" in " ".join(
+        invoke("status", finished_run).stdout.split()
+    )
+    (finished_run / "r1_zero" / "decontamination.json").write_text("{")
+    assert "decontamination.json is damaged" in invoke("show", finished_run).stderr

@@ -5,6 +5,7 @@ import pytest
 
 from dunwu.config import check
 from dunwu.config.check import check_recipe
+from dunwu.config.load import build_recipe
 from dunwu.errors import ConfigError
 
 
@@ -163,3 +164,16 @@ def test_a_reward_function_that_cannot_be_called_is_told(stage_recipe, tmp_path)
     assert "has no function g" in refusal(rewards(f"{tmp_path}/mine.py:g"))
     assert "ModuleNotFoundError" in refusal(rewards("no_such_module_here:f"))
     assert "params gives bonsu" in refusal(rewards(f"{tmp_path}/mine.py:f", params={"bonsu": 2}))
+
+
+def test_files_to_stay_away_from_must_be_there(stage_recipe, tmp_path):
+    (tmp_path / "bench.jsonl").write_text("{}")
+    data = stage_recipe().model_dump()
+    for name, fails in (("bench.jsonl", False), ("owner/name", False), ("bnch.jsonl", True)):
+        source = name if name == "owner/name" else str(tmp_path / name)
+        recipe = build_recipe({**data, "decontamination": {"against": [source]}}, source="x")
+        if fails:
+            text = refusal(recipe)
+            assert f"decontamination.against.0.source: there is no file {source}; did you mean" in text
+        else:
+            check_recipe(recipe)

@@ -42,6 +42,12 @@ def test_a_light_room_imports_nothing_heavy(room):
     assert heavy == []
 
 
+def test_looking_at_a_run_imports_nothing_heavy():
+    heavy, done = heavy_after("import dunwu.pipeline.plan, dunwu.pipeline.status\n")
+    assert done.returncode == 0, done.stderr
+    assert heavy == []
+
+
 def test_records_and_errors_import_nothing_heavy():
     heavy, _ = heavy_after("import dunwu.records, dunwu.errors\n")
     assert heavy == []

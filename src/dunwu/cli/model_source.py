@@ -30,7 +30,7 @@ def find_model(name: str) -> ModelSource:
 
     Raises:
         ConfigError: there is no such model.
-        RunError: it is a run folder without a finished stage; the message names its newest checkpoint.
+        RunError: it is a run folder without a stage that made a model; the message names its newest checkpoint.
     """
     from dunwu.runs.folder import (
         RunFolder,
@@ -40,10 +40,10 @@ def find_model(name: str) -> ModelSource:
     path = Path(name).expanduser()
     if is_run_folder(path):
         run = RunFolder.read(path)
-        finished = [stage for stage in run.stages() if stage.finished]
-        if not finished:
+        finished = finished_model(run)
+        if finished is None:
             raise RunError(_unfinished(run))
-        path = finished[-1].model_path
+        path = finished
     else:
         problems = list(model_problems(name))
         if problems:
@@ -55,6 +55,16 @@ def find_model(name: str) -> ModelSource:
             stage = next((s for s in run.recipe.stages if s.name == stage_name), None)
             return ModelSource(str(path), run.recipe, stage)
     return ModelSource(str(path) if path.exists() else name)
+
+
+def finished_model(run: RunFolder) -> Path | None:
+    """Return the language model of the last finished stage that made one; None if there is none yet."""
+    made = [
+        run.stage(config.name).model_path
+        for config in run.recipe.stages
+        if "model" in config.makes and run.stage(config.name).finished
+    ]
+    return made[-1] if made else None
 
 
 def _unfinished(run: RunFolder) -> str:

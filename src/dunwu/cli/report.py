@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dunwu.cli.figures import duration, share
+from dunwu.cli.model_source import finished_model
 from dunwu.cli.thinking import styled
 from dunwu.records import Rollout, RolloutGroup
 
@@ -126,13 +127,16 @@ def _print_example(console: Console, group: RolloutGroup, wrong: Rollout, right:
 def _places(run: RunFolder) -> list[tuple[str, str]]:
     places = [("everything is in", f"{run.path}")]
     finished = [stage for stage in run.stages() if stage.finished]
+    model = finished_model(run)
     if finished:
-        places.append(("the model is in", f"{finished[-1].model_path}"))
+        if model is not None:
+            places.append(("the model is in", f"{model}"))
         if (run.path / "curves.png").exists():
             places.append(("its curves are in", f"{run.path / 'curves.png'}"))
         sampled = any(stage.rollout_indices() for stage in finished)
         places.append(("see its rollouts" if sampled else "see how it went", f"dunwu show {run.path}"))
-        places.append(("talk to it", f"dunwu generate {run.path}"))
+        if model is not None:
+            places.append(("talk to it", f"dunwu generate {run.path}"))
     return places
 
 

@@ -20,6 +20,7 @@ from dunwu.config.sft import SftStage
 from dunwu.config.stage import RlConfig
 from dunwu.errors import RunError
 from dunwu.records import RolloutGroup
+from dunwu.runs.stage_lineage import DECONTAMINATION_NAME
 
 if TYPE_CHECKING:
     from dunwu.runs.folder import RunFolder
@@ -125,6 +126,8 @@ def _print_overview(console: Console, folder: RunFolder, chosen: StageFolder) ->
         # how many steps the other stages have depends on data that are not read here
         steps = f"{done} of {config.num_steps} steps" if isinstance(config, RlConfig) else f"{done} steps"
         console.print(Text(f"stage {stage.name}: {state}, {steps}"))
+        for line in decontamination_lines(stage):
+            console.print(line, soft_wrap=True)
         if stage.name in summary:
             console.print(stage_table(summary[stage.name]))
     metrics = chosen.read_metrics()
@@ -144,6 +147,18 @@ def _print_overview(console: Console, folder: RunFolder, chosen: StageFolder) ->
     if labels:
         console.print(Text(f"evaluations (--evaluation): {', '.join(labels)}", style="dim"))
     console.print()
+
+
+def decontamination_lines(stage: StageFolder) -> Iterator[Text]:
+    """Say how many training samples were left out because an evaluation set holds them, with the first as an example."""
+    for key, report in stage.read_decontamination().items():
+        if report["removed"]:
+            first = report["examples"][0]
+            yield Text(
+                f"  {report['removed']:,} of {report['samples']:,} samples of {key} are left out because an evaluation set holds "
+                f"them, for example {first['sample'][:60]!r}, which shares {first['shared'][:60]!r} with item "
+                f"{first['evaluation_item']} of {first['evaluation_set']} (all: {stage.path / DECONTAMINATION_NAME})"
+            )
 
 
 def _print_groups(

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from dunwu.cli.errors import reports_errors
 from dunwu.cli.figures import duration, share, size
+from dunwu.runs.stage_lineage import DECONTAMINATION_NAME
 
 if TYPE_CHECKING:
     from dunwu.pipeline.status import RunStatus, Situation, StageStatus
@@ -129,7 +130,7 @@ def _notes(found: RunStatus, *, verified: bool) -> list[Text]:
             notes.append(Text(f"{stage.name} {what}: {'; '.join(stage.changes)}", style="yellow"))
         for key, (removed, samples) in stage.removed.items():
             if removed:
-                where = found.path / stage.name / "decontamination.json"
+                where = found.path / stage.name / DECONTAMINATION_NAME
                 what = f"{stage.name} leaves out {removed:,} of {samples:,} samples of {key}"
                 notes.append(Text(f"{what} that an evaluation set holds: {where}"))
         if stage.checkpoint_steps:

@@ -92,11 +92,13 @@ def evaluation_label(step: int) -> str:
 
 def wall_seconds(context: StageContext) -> float:
     """Seconds of work in the stage's steps and evaluations; time lost to a kill is not in it."""
-    evaluations = {
-        event["label"]: event["seconds"]
-        for event in context.folder.run.read_events()
-        if event["event"] == "evaluated" and event["stage"] == context.folder.name
-    }
+    evaluations: dict[str, float] = {}
+    for event in context.folder.run.read_events():
+        if event.get("stage") == context.folder.name:
+            if event["event"] == "stage begun":
+                evaluations.clear()  # those before are of a stage of this name that was set aside
+            elif event["event"] == "evaluated":
+                evaluations[event["label"]] = event["seconds"]
     steps = sum(record["wall_seconds"] for record in context.folder.read_timings())
     return round(steps + sum(evaluations.values()), 1)
 
