@@ -48,7 +48,17 @@ def test_a_finished_run_as_text_and_json(invoke, finished_run):
     data = json.loads(invoke("status", finished_run, "--json").stdout)
     assert data["path"] == str(finished_run)
     assert data["stages"][0]["figures"]["after"]["pass_at_1"] == 0.875
-    assert set(data) == {"name", "path", "live", "failure", "stages", "aside", "num_bytes", "next_action"}
+    assert set(data) == {
+        "name",
+        "path",
+        "live",
+        "failure",
+        "stages",
+        "aside",
+        "strays",
+        "num_bytes",
+        "next_action",
+    }
 
 
 def test_verifying_says_so_or_names_the_file(invoke, running, recipe):

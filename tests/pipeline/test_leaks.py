@@ -11,6 +11,7 @@ from dunwu.errors import DataError, RunError
 from dunwu.pipeline.plan import plan_of
 from dunwu.pipeline.selection import Selection
 from dunwu.pipeline.status import run_status
+from dunwu.stages.decontamination import Sample
 
 LEAKED = "A farmer has nineteen cows and all but seven of them run away in the night. How many are left?"
 
@@ -172,3 +173,25 @@ def test_much_is_suspicious(learning, recipe):
     progress = learning.run(recipe("bench.jsonl"), last="one")
     assert "5 of 11 training samples" in progress.messages[0]
     assert "that is much: if it is a shared instruction or template" in progress.messages[0]
+
+
+def test_samples_of_other_kinds_are_compared_too_and_taken_to_change_with_the_sets(
+    learning, recipe, monkeypatch
+):
+    removed = []
+
+    def run_stage(stage, context):
+        samples = [
+            Sample([f"Pair {n}?"], ["good", LEAKED if n == 2 else "bad"], f"pair {n}") for n in range(4)
+        ]
+        removed.append(context.clean_samples("optimizer", samples))
+        context.folder.save_model(lambda folder: (folder / "config.json").write_text("{}"))
+        return {"name": stage.name}
+
+    monkeypatch.setattr(dunwu.pipeline.run, "run_stage", run_stage)
+    learning.run(recipe("bench.jsonl"), last="one")
+    assert removed == [frozenset({2})]
+    report = learning.folder().stage("one").read_decontamination()["optimizer"]
+    assert report["examples"][0]["sample"] == "pair 2"
+    with pytest.raises(RunError, match="other samples of optimizer are left out"):
+        learning.run(recipe("bench.jsonl", "more.jsonl"), last="one")

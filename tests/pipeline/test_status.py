@@ -116,6 +116,22 @@ def test_what_was_set_aside_is_counted(chain, build, stage):
     assert num_bytes > 100
 
 
+def test_a_stage_that_the_recipe_lost_is_counted(chain, build, stage):
+    chain.run(build(stage("one"), stage("two")))
+    chain.run(build(stage("two")))
+    found = run_status(chain.path)
+    assert [link.name for link in found.stages] == ["two"]
+    assert list(found.strays) == ["one"]
+    assert found.strays["one"] > 100
+
+
+def test_a_data_file_that_is_gone_is_not_called_changed(chain, two):
+    chain.run(two)
+    Path("rows.jsonl").unlink()
+    (change, *_) = run_status(chain.path).stages[0].changes
+    assert change == f"data.train.0: rows.jsonl is not there (seen from {Path.cwd()})"
+
+
 def test_what_is_no_run_is_told(tmp_path):
     with pytest.raises(RunError, match="is not a run folder"):
         run_status(tmp_path)

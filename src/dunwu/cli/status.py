@@ -102,8 +102,11 @@ def key_figures(figures: Mapping[str, Any]) -> str:
         if figures.get(key) is not None
     ]
     counts = [
-        f"{key} {value:,}" for key, value in figures.items() if isinstance(value, int) and key != "step"
+        f"{key} {value:,}"
+        for key, value in figures.items()
+        if isinstance(value, int) and key not in ("step", "num_steps")
     ]
+    counts.sort(key=lambda text: not text.startswith("rows "))
     return ", ".join(parts[:3] or counts[:3])
 
 
@@ -142,13 +145,14 @@ def _notes(found: RunStatus, *, verified: bool) -> list[Text]:
                     style="dim",
                 )
             )
-    for name, num_bytes in found.aside.items():
-        notes.append(
-            Text(
-                f"{name} is a stage that was replaced: {size(num_bytes)}; delete it if nobody needs it",
-                style="dim",
+    for folders, what in (
+        (found.aside, "a stage that was replaced"),
+        (found.strays, "no stage of the recipe any more"),
+    ):
+        for name, num_bytes in folders.items():
+            notes.append(
+                Text(f"{name} is {what}: {size(num_bytes)}; delete it if nobody needs it", style="dim")
             )
-        )
     if found.failure is not None:
         notes.append(Text(f"the last run failed: {found.failure}", style="red"))
     if verified and not any(stage.changes for stage in found.stages):

@@ -19,7 +19,7 @@ from dunwu.data.tables import read_rows
 from dunwu.data.tasks import load_problems
 
 TASKS = (WorldTask, ReasoningGymTask, FileTask)
-_CONVERSATIONS = (MessagesData, PairsData, WorldData)
+CONVERSATIONS = (MessagesData, PairsData, WorldData)
 Part = WorldTask | ReasoningGymTask | FileTask | MessagesData | PairsData | WorldData
 
 
@@ -62,7 +62,7 @@ def evaluation_items(recipe: Recipe) -> Iterator[EvaluationItem]:
 
 def _parts(config: Any, key: str = "") -> Iterator[tuple[str, Part]]:
     """Yield every task and every source of conversations in a part of a recipe, with its key."""
-    if isinstance(config, (*TASKS, *_CONVERSATIONS)):
+    if isinstance(config, (*TASKS, *CONVERSATIONS)):
         yield key, config
     elif isinstance(config, ConfigModel):
         for name in type(config).model_fields:

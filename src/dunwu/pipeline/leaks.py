@@ -35,7 +35,10 @@ def evaluation_fingerprint(recipe: Recipe, hashes: HashCache) -> str:
 
 
 def leak_changes(stage: Stage, run: RunFolder, decontamination: Decontamination) -> list[str]:
-    """Compare a stage's training samples with the evaluation sets as they are now; list where others would be left out."""
+    """Compare a stage's training samples with the evaluation sets as they are now; list where others would be left out.
+
+    Samples that are neither problems nor conversations are taken to be others.
+    """
     manifest = run.stage(stage.name).manifest
     assert manifest is not None, "only a stage that has begun has left out anything"
     resolved = with_files(stage, run)

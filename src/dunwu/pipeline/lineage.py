@@ -187,4 +187,8 @@ def _one_content_change(
     was, is_now = (facts.get("hub") or facts[name] for facts in (before, now))
     if was != is_now:
         return [*lines, f"{key}: was {was}, is now {is_now}, which has other content"]
-    return lines if before["sha256"] is None else [*lines, f"{key}: the content of {is_now} has changed"]
+    if before["sha256"] is None:
+        return lines
+    if now["sha256"] is None:
+        return [*lines, f"{key}: {is_now} is not there (seen from {Path.cwd()})"]
+    return [*lines, f"{key}: the content of {is_now} has changed"]

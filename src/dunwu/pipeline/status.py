@@ -56,6 +56,7 @@ class RunStatus:
         live: whether a process is writing it now.
         failure: with what the last process failed, if the last one failed.
         aside: the bytes of each folder that was set aside.
+        strays: the bytes of each stage's folder that the recipe does not have any more.
         next_action: a command, or a sentence.
     """
 
@@ -65,6 +66,7 @@ class RunStatus:
     failure: str | None
     stages: tuple[StageStatus, ...]
     aside: Mapping[str, int]
+    strays: Mapping[str, int]
     num_bytes: int
     next_action: str
 
@@ -98,6 +100,7 @@ def run_status(path: Path, *, verify: bool = False) -> RunStatus:
         failure=events[-1]["error"] if failed else None,
         stages=stages,
         aside={folder.name: folder_bytes(folder) for folder in run.aside()},
+        strays={folder.name: folder_bytes(folder) for folder in run.strays()},
         num_bytes=folder_bytes(path),
         next_action=_next_action(path, stages, live=live),
     )

@@ -22,12 +22,13 @@ from pydantic import ValidationError
 from dunwu.config.dump import dump_recipe, plain
 from dunwu.config.recipe import Recipe
 from dunwu.errors import RunError
-from dunwu.runs.aside import aside_folders
+from dunwu.runs.aside import aside_folders, is_aside
 from dunwu.runs.files import TEMPORARY_PREFIX, canonical_json, remove_leftovers, write_file
 from dunwu.runs.jsonl import append_line, cut_torn_line, read_lines
 from dunwu.runs.lock import LOCK_NAME, FolderLock, is_locked
 from dunwu.runs.manifest import differences, installed_versions, new_manifest, read_manifest, write_manifest
 from dunwu.runs.stage_folder import StageFolder
+from dunwu.runs.stage_manifest import MANIFEST_NAME
 
 _RECIPE, _MANIFEST, _EVENTS, _SUMMARY = "recipe.toml", "manifest.json", "events.jsonl", "summary.json"
 
@@ -153,6 +154,12 @@ class RunFolder:
     def aside(self) -> list[Path]:
         """List the folders of stages that were set aside."""
         return aside_folders(self.path)
+
+    def strays(self) -> list[Path]:
+        """List the folders of stages that the recipe does not have any more."""
+        names = {stage.name for stage in self.recipe.stages}
+        found = (path for path in self.path.iterdir() if (path / MANIFEST_NAME).is_file())
+        return sorted(path for path in found if path.name not in names and not is_aside(path.name))
 
     def write_summary(self) -> None:
         """Bring summary.json up to the finished stages' records, in the recipe's order.

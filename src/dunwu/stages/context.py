@@ -1,6 +1,6 @@
 """What the pipeline hands to every stage."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dunwu.config.training import ModelConfig
@@ -8,7 +8,7 @@ from dunwu.data.conversations import ConversationSet
 from dunwu.records import Problem
 from dunwu.runs.progress import Progress
 from dunwu.runs.stage_folder import StageFolder
-from dunwu.stages.decontamination import CleanConversations, Decontamination
+from dunwu.stages.decontamination import CleanConversations, Decontamination, Sample
 
 
 @dataclass(frozen=True)
@@ -43,3 +43,7 @@ class StageContext:
     def clean_conversations(self, key: str, conversations: ConversationSet) -> CleanConversations:
         """Return training conversations without those that give away an item of an evaluation set; see `clean_problems`."""
         return self.decontamination.clean_conversations(key, conversations, self.folder, self.progress)
+
+    def clean_samples(self, key: str, samples: Iterable[Sample]) -> frozenset[int]:
+        """Return the positions of training samples of any other kind (pairs, prompts) that are to be left out."""
+        return self.decontamination.clean_samples(key, samples, self.folder, self.progress)

@@ -5,16 +5,17 @@ come from. Made by the pipeline, once for a run; reached through the stage's con
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
+from dunwu.config.base import ConfigModel
 from dunwu.config.recipe import Recipe
 from dunwu.data.conversations import Conversation, ConversationSet, load_conversations
 from dunwu.data.decontamination import Leak, LeakIndex
-from dunwu.data.evaluation_sets import TASKS, Part, answered, asked, evaluation_items
+from dunwu.data.evaluation_sets import CONVERSATIONS, TASKS, answered, asked, evaluation_items
 from dunwu.data.tasks import load_problems
 from dunwu.errors import DataError
 from dunwu.records import Problem
@@ -27,12 +28,20 @@ _SUSPICIOUS_SHARE = 0.2
 _REMOVED = "removed."  # how the pins begin that say which samples were removed
 
 
+class Sample(NamedTuple):
+    """A training sample as it is compared: what it asks, what else it holds (solutions, answers), and its name in reports."""
+
+    questions: Sequence[str]
+    texts: Sequence[str]
+    name: str
+
+
 @dataclass(frozen=True)
 class Removal:
-    """A training sample that was left out: its position, what it says, and the leak."""
+    """A training sample that was left out: its position, its name, and the leak."""
 
     index: int
-    text: str
+    name: str
     leak: Leak
 
 
@@ -75,10 +84,8 @@ class Decontamination:
         Raises:
             DataError: none would be left.
         """
-        removed = self.leaking_problems(problems)
-        self._report(key, len(problems), removed, folder, progress)
-        gone = {removal.index for removal in removed}
-        return tuple(problem for index, problem in enumerate(problems) if index not in gone)
+        removed = self.clean_samples(key, map(_of_problem, problems), folder, progress)
+        return tuple(problem for index, problem in enumerate(problems) if index not in removed)
 
     def clean_conversations(
         self, key: str, conversations: ConversationSet, folder: StageFolder, progress: Progress
@@ -90,40 +97,40 @@ class Decontamination:
         Raises:
             DataError: none would be left, or what reading raises.
         """
-        count, removed = self.leaking_conversations(conversations)
+        removed = self.clean_samples(key, map(_of_conversation, conversations), folder, progress)
+        return CleanConversations(conversations, removed)
+
+    def clean_samples(
+        self, key: str, samples: Iterable[Sample], folder: StageFolder, progress: Progress
+    ) -> frozenset[int]:
+        """Return the positions of the samples that give an evaluation item away, and report them as left out.
+
+        Raises:
+            DataError: all of them do.
+        """
+        count, removed = self._compare(samples)
         self._report(key, count, removed, folder, progress)
-        return CleanConversations(conversations, frozenset(removal.index for removal in removed))
+        return frozenset(removal.index for removal in removed)
 
-    def leaking_problems(self, problems: Sequence[Problem]) -> list[Removal]:
-        """Find the training problems that an evaluation set holds."""
-        found = []
-        for index, problem in enumerate(problems):
-            leak = (
-                self._index.find([problem.question], [problem.reference]) if self._index is not None else None
-            )
-            if leak is not None:
-                found.append(Removal(index, problem.question, leak))
-        return found
-
-    def leaking_conversations(self, conversations: ConversationSet) -> tuple[int, list[Removal]]:
-        """Count the conversations, and find those that give an evaluation item away."""
-        found = []
-        count = 0
-        for index, conversation in enumerate(conversations):
-            count += 1
-            if self._index is None:
-                continue
-            questions = asked(conversation.messages)
-            leak = self._index.find(questions, answered(conversation.messages))
-            if leak is not None:
-                found.append(Removal(index, f"{conversation.where}: {questions[:1] and questions[0]}", leak))
-        return count, found
-
-    def digest(self, part: Part, seed: int) -> str:
-        """Return what `removed_digest` gives for the training samples of a task or of a source of conversations."""
+    def digest(self, part: ConfigModel, seed: int) -> str | None:
+        """Return `removed_digest` of the training samples that a part of a recipe names; None for a part of another kind than
+        tasks and conversations."""
         if isinstance(part, TASKS):
-            return removed_digest(self.leaking_problems(load_problems(part, seed).train))
-        return removed_digest(self.leaking_conversations(load_conversations(part).train)[1])
+            return removed_digest(self._compare(map(_of_problem, load_problems(part, seed).train))[1])
+        if isinstance(part, CONVERSATIONS):
+            return removed_digest(self._compare(map(_of_conversation, load_conversations(part).train))[1])
+        return None
+
+    def _compare(self, samples: Iterable[Sample]) -> tuple[int, list[Removal]]:
+        """Count samples, and find those that give an evaluation item away."""
+        removed = []
+        count = 0
+        for index, sample in enumerate(samples):
+            count += 1
+            leak = self._index.find(sample.questions, sample.texts) if self._index is not None else None
+            if leak is not None:
+                removed.append(Removal(index, sample.name, leak))
+        return count, removed
 
     def _report(
         self, key: str, count: int, removed: Sequence[Removal], folder: StageFolder, progress: Progress
@@ -151,9 +158,19 @@ class Decontamination:
         if len(removed) == count:
             raise DataError(
                 f"every training sample of {folder.name}.{key} holds an evaluation item, the first is "
-                f"{removed[0].text[:120]!r}, which shares {removed[0].leak.shared[:120]!r} with {removed[0].leak.item.set_name}; "
+                f"{removed[0].name[:120]!r}, which shares {removed[0].leak.shared[:120]!r} with {removed[0].leak.item.set_name}; "
                 'train on other data, or set decontamination.common_items lower, or decontamination = "none"'
             )
+
+
+def _of_problem(problem: Problem) -> Sample:
+    return Sample([problem.question], [problem.reference], problem.question)
+
+
+def _of_conversation(conversation: Conversation) -> Sample:
+    questions = asked(conversation.messages)
+    name = f"{conversation.where}: {questions[0] if questions else ''}"
+    return Sample(questions, answered(conversation.messages), name)
 
 
 def removed_key(pinned: str) -> str | None:
@@ -170,7 +187,7 @@ def _told(stage: str, key: str, count: int, removed: Sequence[Removal]) -> str:
     first = removed[0]
     text = (
         f"{len(removed):,} of {count:,} training samples of {stage}.{key} are left out because they hold an evaluation item "
-        f"(the first: {first.text[:80]!r}, which is in the {first.leak.item.set_name})"
+        f"(the first: {first.name[:80]!r}, which is in the {first.leak.item.set_name})"
     )
     if len(removed) > _SUSPICIOUS_SHARE * count:
         text += "; that is much: if it is a shared instruction or template and no leak, set decontamination.common_items lower"
@@ -180,7 +197,7 @@ def _told(stage: str, key: str, count: int, removed: Sequence[Removal]) -> str:
 def _example(removal: Removal) -> dict[str, Any]:
     item = removal.leak.item
     return {
-        "sample": removal.text[:_SHOWN_CHARACTERS],
+        "sample": removal.name[:_SHOWN_CHARACTERS],
         "shared": removal.leak.shared[:_SHOWN_CHARACTERS],
         "evaluation_set": item.set_name,
         "evaluation_item": item.id,
