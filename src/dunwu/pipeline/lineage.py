@@ -149,13 +149,14 @@ def _effects(part: Any, key: str = "") -> Iterator[tuple[str, Literal["result", 
 
 
 def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    items: list[tuple[Any, Any]] = []
+    """Yield what stands at the ends of nested tables and lists, by keys with dots; an empty list is as good as none."""
     if isinstance(value, Mapping):
-        items = list(value.items())
+        items: list[tuple[Any, Any]] = list(value.items())
     elif isinstance(value, list):
         items = list(enumerate(value))
-    if not items:
+    else:
         yield key, value
+        return
     for name, inner in items:
         yield from _flat(inner, f"{key}.{name}".lstrip("."))
 
