@@ -13,7 +13,7 @@ from dunwu.config.task import ReasoningGymTask
 from dunwu.data import gym_generator, task_reasoning_gym
 from dunwu.data.gym_entries import decode_entry
 from dunwu.data.separation import normalise_question
-from dunwu.data.task_reasoning_gym import load_gym_problems
+from dunwu.data.task_reasoning_gym import load_gym_held_out, load_gym_problems
 from dunwu.errors import DataError, DependencyError, DunwuWarning
 
 
@@ -52,7 +52,7 @@ def test_problems_hold_what_their_scorer_needs() -> None:
 def test_another_seed_gives_other_train_problems_and_the_same_held_out() -> None:
     first, again, other = (load_gym_problems(task(), seed=seed) for seed in (1, 1, 2))
     assert first == again
-    assert first[1] == other[1]
+    assert first[1] == other[1] == load_gym_held_out(task())
     assert {p.id for p in first[0]} != {p.id for p in other[0]}
 
 

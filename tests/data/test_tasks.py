@@ -9,7 +9,7 @@ import pytest
 from dunwu.config.task import FileTask, ReasoningGymTask, WorldTask
 from dunwu.data import tasks
 from dunwu.data.separation import normalise_question
-from dunwu.data.tasks import ProblemSets, fingerprint, load_problems
+from dunwu.data.tasks import ProblemSets, fingerprint, load_held_out, load_problems
 from dunwu.errors import DataError
 from dunwu.records import Problem
 
@@ -28,6 +28,13 @@ def test_world_sets_are_disjoint_and_held_out_does_not_follow_the_seed() -> None
     assert first.train != other.train
     questions = [normalise_question(p.question) for p in [*first.train, *first.held_out]]
     assert len(set(questions)) == len(questions)
+
+
+def test_held_out_problems_can_be_had_alone(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"question": f"q{n}", "answer": str(n)}) + "\n" for n in range(9)))
+    for task in (WORLD, FileTask(train=str(path), num_held_out=4)):
+        assert load_held_out(task) == load_problems(task, 5).held_out
 
 
 def test_each_source_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

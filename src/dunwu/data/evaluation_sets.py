@@ -16,7 +16,7 @@ from dunwu.config.task import FileTask, ReasoningGymTask, WorldTask
 from dunwu.data.conversations import load_conversations
 from dunwu.data.decontamination import EvaluationItem
 from dunwu.data.tables import read_rows
-from dunwu.data.tasks import load_problems
+from dunwu.data.tasks import load_held_out
 
 TASKS = (WorldTask, ReasoningGymTask, FileTask)
 CONVERSATIONS = (MessagesData, PairsData, WorldData)
@@ -52,7 +52,7 @@ def evaluation_items(recipe: Recipe) -> Iterator[EvaluationItem]:
     """
     for source in evaluation_sources(recipe):
         if isinstance(source.part, TASKS):
-            yield from _problem_items(source.name, source.part, recipe.seed)
+            yield from _problem_items(source.name, source.part)
         else:
             yield from _conversation_items(source.name, source.part)
     if recipe.decontamination is not None:
@@ -72,11 +72,9 @@ def _parts(config: Any, key: str = "") -> Iterator[tuple[str, Part]]:
             yield from _parts(inner, f"{key}.{index}")
 
 
-def _problem_items(
-    name: str, task: WorldTask | ReasoningGymTask | FileTask, seed: int
-) -> Iterator[EvaluationItem]:
+def _problem_items(name: str, task: WorldTask | ReasoningGymTask | FileTask) -> Iterator[EvaluationItem]:
     whole_only = not isinstance(task, FileTask)
-    for problem in load_problems(task, seed).held_out:
+    for problem in load_held_out(task):
         where = str(problem.metadata.get("where", problem.id))
         yield EvaluationItem(name, where, problem.question, problem.reference, whole_only)
 

@@ -34,17 +34,8 @@ def load_gym_problems(task: ReasoningGymTask, seed: int) -> tuple[list[Problem],
     Warns:
         DunwuWarning: the data set holds fewer different questions than asked for.
     """
-    if importlib.util.find_spec("reasoning_gym") is None:
-        raise DependencyError("the task needs the reasoning-gym package: pip install 'dunwu[tasks]'")
-    if fixed := {"seed", "size"} & task.params.keys():
-        raise DataError(
-            f"task.params sets {', '.join(sorted(fixed))}; use the recipe's seed, num_train, num_held_out"
-        )
-    parts = [
-        {"seed": _gym_seed(_HELD_OUT_SEED, task, "held_out"), "num": task.num_held_out},
-        {"seed": _gym_seed(seed, task, "train"), "num": task.num_train},
-    ]
-    reply = run_generator({"dataset": task.dataset, "params": task.params, "parts": parts})
+    parts = [_held_out_part(task), {"seed": _gym_seed(seed, task, "train"), "num": task.num_train}]
+    reply = _generated(task, parts)
     held_out, train = ([_problem(task, entry) for entry in part["entries"]] for part in reply["parts"])
     if not train:
         raise DataError(
@@ -62,6 +53,26 @@ def load_gym_problems(task: ReasoningGymTask, seed: int) -> tuple[list[Problem],
                 stacklevel=2,
             )
     return train, held_out, sum(part["num_repeated"] for part in reply["parts"])
+
+
+def load_gym_held_out(task: ReasoningGymTask) -> list[Problem]:
+    """Return the held-out problems alone, the same as `load_gym_problems` gives; raises as that does."""
+    (part,) = _generated(task, [_held_out_part(task)])["parts"]
+    return [_problem(task, entry) for entry in part["entries"]]
+
+
+def _held_out_part(task: ReasoningGymTask) -> dict[str, int]:
+    return {"seed": _gym_seed(_HELD_OUT_SEED, task, "held_out"), "num": task.num_held_out}
+
+
+def _generated(task: ReasoningGymTask, parts: list[dict[str, int]]) -> dict[str, Any]:
+    if importlib.util.find_spec("reasoning_gym") is None:
+        raise DependencyError("the task needs the reasoning-gym package: pip install 'dunwu[tasks]'")
+    if fixed := {"seed", "size"} & task.params.keys():
+        raise DataError(
+            f"task.params sets {', '.join(sorted(fixed))}; use the recipe's seed, num_train, num_held_out"
+        )
+    return run_generator({"dataset": task.dataset, "params": task.params, "parts": parts})
 
 
 def _gym_seed(seed: int, task: ReasoningGymTask, split: str) -> int:

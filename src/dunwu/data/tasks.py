@@ -9,7 +9,7 @@ from hashlib import blake2b
 from dunwu.config.task import FileTask, ReasoningGymTask, Task, WorldTask
 from dunwu.data.separation import drop_duplicates, require_separate
 from dunwu.data.task_file import load_file_problems
-from dunwu.data.task_reasoning_gym import load_gym_problems
+from dunwu.data.task_reasoning_gym import load_gym_held_out, load_gym_problems
 from dunwu.data.world.problems import generate_problems
 from dunwu.records import Problem
 
@@ -43,9 +43,7 @@ def load_problems(task: Task, seed: int) -> ProblemSets:
     match task:
         case WorldTask():
             drawn = generate_problems(task.kinds, task.languages, task.num_train, seed, "train")
-            held_out = generate_problems(
-                task.kinds, task.languages, task.num_held_out, _WORLD_HELD_OUT_SEED, "held_out"
-            )
+            held_out = _world_held_out(task)
             train, num_duplicates = drop_duplicates(drawn)
         case ReasoningGymTask():
             train, held_out, num_duplicates = load_gym_problems(task, seed)
@@ -53,6 +51,21 @@ def load_problems(task: Task, seed: int) -> ProblemSets:
             train, held_out, num_duplicates = load_file_problems(task)
     require_separate(train, held_out)
     return ProblemSets(tuple(train), tuple(held_out), num_duplicates)
+
+
+def load_held_out(task: Task) -> tuple[Problem, ...]:
+    """Load or generate a task's held-out problems alone, the same as `load_problems` gives with any seed; raises as that does."""
+    match task:
+        case WorldTask():
+            return tuple(_world_held_out(task))
+        case ReasoningGymTask():
+            return tuple(load_gym_held_out(task))
+        case FileTask():
+            return tuple(load_file_problems(task)[1])
+
+
+def _world_held_out(task: WorldTask) -> list[Problem]:
+    return generate_problems(task.kinds, task.languages, task.num_held_out, _WORLD_HELD_OUT_SEED, "held_out")
 
 
 def fingerprint(problem_sets: ProblemSets) -> str:
