@@ -22,9 +22,8 @@ from dunwu.config.sandbox import BubblewrapSandbox
 from dunwu.sandbox.bubblewrap import BubblewrapExecutor
 from dunwu.sandbox.cgroups import find_hierarchies
 from dunwu.sandbox.executor import Executor
-from dunwu.sandbox.filters import compile_filter
-from dunwu.sandbox.jail import Blueprint, jail_environment
-from dunwu.sandbox.jail_root import find_interpreter, root_arguments
+from dunwu.sandbox.jail_root import root_arguments
+from dunwu.sandbox.open import compile_filters, make_blueprint
 from dunwu.sandbox.records import Command, Limits
 
 PROGRAM = "print(sum(map(int, input().split())))"
@@ -85,17 +84,8 @@ def true_runner(executor: Executor) -> Callable[[], bool]:
 
 def build(*, nested: bool) -> BubblewrapExecutor:
     """The executor with one place, with or without the zygote."""
-    interpreter = find_interpreter(BubblewrapSandbox())
-    blueprint = Blueprint(
-        bwrap="bwrap",
-        interpreter=interpreter,
-        paths=(),
-        python_path=(),
-        env=jail_environment(interpreter, ()),
-        outer_filter=compile_filter("zygote" if nested else "keeper"),
-        inner_filter=compile_filter("program"),
-        nested=nested,
-    )
+    config = BubblewrapSandbox()
+    blueprint = make_blueprint(config, compile_filters(config, memory_is_bound=True), nested=nested)
     return BubblewrapExecutor(blueprint, find_hierarchies(), 1, {})
 
 

@@ -6,25 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sampled_recipe import make_recipe
 
-from dunwu.config.recipe import Recipe
 from dunwu.errors import DependencyError
 from dunwu.pipeline.run import run_recipe
 from dunwu.runs.folder import RunFolder
 from dunwu.runs.progress import QuietProgress
-
-
-def make_recipe(kind: str, **changes: Any) -> Recipe:
-    stage: dict[str, Any] = {
-        "kind": kind,
-        "task": {"kind": "world", "kinds": ["sum"], "num_train": 8, "num_held_out": 2},
-        "samples_per_prompt": 6,
-        "prompts_per_chunk": 4,
-        "sampling": {"max_new_tokens": 40},
-        "readability": {"min_language_share": 0.9},
-        **changes,
-    }
-    return Recipe.model_validate({"name": "made", "seed": 3, "model": {"path": "micro"}, "stages": [stage]})
 
 
 def reply(text: str) -> tuple[int, bytes]:
@@ -58,7 +45,7 @@ def test_a_service_rewrites_and_what_it_spoils_is_dropped_and_the_next_is_tried(
         return reply(f"$\\boxed{{{solved(body) + wrong}}}$")
 
     chat_service.respond = respond
-    recipe = make_recipe("cold_start", rewriter=endpoint(chat_service, max_parallel=1))
+    recipe = make_recipe("cold_start", samples_per_prompt=6, rewriter=endpoint(chat_service, max_parallel=1))
     run_recipe(recipe, tmp_path / "run", QuietProgress())
     record, rows = record_and_rows(tmp_path / "run", "cold_start")
     assert record["dropped"]["rewritten_incorrect"] == 1
@@ -82,7 +69,11 @@ def test_garbage_is_dropped_by_name(text: str, reason: str, chat_service: Any, t
         '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
     )
     recipe = make_recipe(
-        "cold_start", num_prompts=4, rewriter=endpoint(chat_service), joined=[{"sources": str(own)}]
+        "cold_start",
+        samples_per_prompt=6,
+        num_prompts=4,
+        rewriter=endpoint(chat_service),
+        joined=[{"sources": str(own)}],
     )
     run_recipe(recipe, tmp_path / "run", QuietProgress())
     record, rows = record_and_rows(tmp_path / "run", "cold_start")
@@ -97,7 +88,7 @@ def test_a_service_that_stops_serving_loses_nothing(chat_service: Any, tmp_path:
         return (503, b"") if down else reply(f"$\\boxed{{{solved(body)}}}$")
 
     chat_service.respond = respond
-    recipe = make_recipe("cold_start", rewriter=endpoint(chat_service))
+    recipe = make_recipe("cold_start", samples_per_prompt=6, rewriter=endpoint(chat_service))
     with pytest.raises(DependencyError, match="gave no completion in 2 tries"):
         run_recipe(recipe, tmp_path / "run", QuietProgress())
     sampled = RunFolder.read(tmp_path / "run").stage("cold_start").rollout_indices()
@@ -121,6 +112,7 @@ def test_a_judge_decides_where_the_rule_does_not_accept(chat_service: Any, tmp_p
     chat_service.respond = respond
     recipe = make_recipe(
         "rejection_sampling",
+        samples_per_prompt=6,
         task={"kind": "file", "train": str(data), "num_held_out": 0, "grader": "text"},
         template={"kind": "r1_zero"},
         output_form={"kind": "think_answer"},
@@ -144,7 +136,9 @@ def test_a_local_model_is_asked_and_draws_the_same_each_time(tmp_path: Path) -> 
         '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n'
     )
     rewriter = {"kind": "model", "model": "base", "max_new_tokens": 8, "temperature": 1.0}
-    recipe = make_recipe("cold_start", num_prompts=4, rewriter=rewriter, joined=[{"sources": str(own)}])
+    recipe = make_recipe(
+        "cold_start", samples_per_prompt=6, num_prompts=4, rewriter=rewriter, joined=[{"sources": str(own)}]
+    )
     texts = []
     for name in ("one", "two"):
         run_recipe(recipe, tmp_path / name, QuietProgress())

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sampled_recipe import make_recipe
 
-from dunwu.config.recipe import Recipe
 from dunwu.config.sft import MessagesData
 from dunwu.data.conversations import ConversationSet
 from dunwu.errors import ConfigError, DataError
@@ -22,19 +22,6 @@ HELLO = {
         {"role": "assistant", "content": "Hello. What can I do for you?", "reasoning_content": "A greeting."},
     ]
 }
-
-
-def make_recipe(kind: str, **changes: Any) -> Recipe:
-    stage: dict[str, Any] = {
-        "kind": kind,
-        "task": {"kind": "world", "kinds": ["sum"], "num_train": 8, "num_held_out": 2},
-        "samples_per_prompt": 4,
-        "prompts_per_chunk": 4,
-        "sampling": {"max_new_tokens": 40},
-        "readability": {"min_language_share": 0.9},
-        **changes,
-    }
-    return Recipe.model_validate({"name": "made", "seed": 3, "model": {"path": "micro"}, "stages": [stage]})
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,11 @@ R1-Zero, fine-tuning of what it made, and fine-tuning of that. Each run is a for
 """
 
 import json
-import multiprocessing
-import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from killed import die_at, die_at_sync, finish, outcome
 
 import dunwu.pipeline.run
 import dunwu.runs.files
@@ -74,52 +71,6 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     return make_recipe(path)
 
 
-def outcome(
-    recipe: Recipe, path: Path, prepare: Callable[[], None] | None = None, *, rerun_changed: bool = False
-) -> int | None:
-    """Run the recipe in a child, and return how it ended."""
-
-    def child() -> None:
-        import torch
-
-        torch.set_num_threads(1)
-        if prepare is not None:
-            prepare()
-        run_recipe(recipe, path, QuietProgress(), rerun_changed=rerun_changed)
-
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join(300)
-    return process.exitcode
-
-
-def finish(recipe: Recipe, path: Path) -> dict[str, str]:
-    assert outcome(recipe, path) == 0
-    return comparable_digest(path)
-
-
-def die_at(place: Any, name: str, number: int, *, after: bool = False) -> Callable[[], None]:
-    """A preparation that makes the child kill itself at its `number`-th call of a function, before or after the call."""
-
-    def prepare() -> None:
-        original = getattr(place, name)
-        calls = 0
-
-        def replacement(*arguments: Any, **options: Any) -> Any:
-            nonlocal calls
-            calls += 1
-            if calls == number and not after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = original(*arguments, **options)
-            if calls == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-
-        setattr(place, name, replacement)
-
-    return prepare
-
-
 @pytest.fixture(scope="module")
 def unkilled(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return finish(recipe, tmp_path_factory.mktemp("unkilled") / "run")
@@ -176,16 +127,14 @@ def test_killed_between_stages_and_while_one_is_finished(
     "number", [n if n in (30, 75) else pytest.param(n, marks=pytest.mark.slow) for n in range(3, 120, 9)]
 )
 def test_killed_at_any_write(number: int, recipe: Recipe, unkilled: dict[str, str], tmp_path: Path) -> None:
-    assert outcome(recipe, tmp_path / "run", die_at(dunwu.runs.files, "sync", number)) == -signal.SIGKILL
+    assert outcome(recipe, tmp_path / "run", die_at_sync(number)) == -signal.SIGKILL
     assert finish(recipe, tmp_path / "run") == unkilled
 
 
 def test_killed_again_and_again(recipe: Recipe, unkilled: dict[str, str], tmp_path: Path) -> None:
     deaths = 0
     for number in (40, 30, 25, 15):
-        deaths += (
-            outcome(recipe, tmp_path / "run", die_at(dunwu.runs.files, "sync", number)) == -signal.SIGKILL
-        )
+        deaths += outcome(recipe, tmp_path / "run", die_at_sync(number)) == -signal.SIGKILL
     assert deaths >= 3
     assert finish(recipe, tmp_path / "run") == unkilled
 

@@ -4,23 +4,19 @@ Each run is a forked child, so that it can be killed at any instant. Besides ran
 chosen calls of `sync`, which lie inside the writing of checkpoints, rollouts and evaluations.
 """
 
-import multiprocessing
-import os
 import random
 import signal
 import time
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from killed import die_at_sync, finish, start
 
-import dunwu.runs.files
 from dunwu.config.recipe import Recipe
 from dunwu.errors import RunError
 from dunwu.pipeline.run import run_recipe
 from dunwu.runs.checkpoints import found
-from dunwu.runs.digest import comparable_digest
 from dunwu.runs.progress import QuietProgress
 
 NUM_RANDOM_KILLS = 20
@@ -53,53 +49,12 @@ RECIPE = Recipe.model_validate(
 )
 
 
-def _child(path: Path, prepare: Callable[[], None] | None) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    if prepare is not None:
-        prepare()
-    run_recipe(RECIPE, path, QuietProgress())
-
-
-def start(path: Path, prepare: Callable[[], None] | None = None) -> multiprocessing.process.BaseProcess:
-    process = multiprocessing.get_context("fork").Process(target=_child, args=(path, prepare))
-    process.start()
-    return process
-
-
-def finish(path: Path, prepare: Callable[[], None] | None = None) -> dict[str, str]:
-    process = start(path, prepare)
-    process.join(120)
-    assert process.exitcode == 0
-    return comparable_digest(path)
-
-
-def die_at_sync(number: int) -> Callable[[], None]:
-    """A preparation that makes the child kill itself at its `number`-th call of `sync`."""
-
-    def prepare() -> None:
-        original = dunwu.runs.files.sync
-        calls = 0
-
-        def sync(path: Path) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            original(path)
-
-        dunwu.runs.files.sync = sync
-
-    return prepare
-
-
 @pytest.fixture(scope="module")
 def unkilled(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], float]:
     """The digest of a run that was never killed, and how long it took."""
     path = tmp_path_factory.mktemp("unkilled") / "run"
     begin = time.monotonic()
-    return finish(path), time.monotonic() - begin
+    return finish(RECIPE, path), time.monotonic() - begin
 
 
 def test_the_run_did_everything(unkilled: tuple[dict[str, str], float]) -> None:
@@ -117,33 +72,33 @@ def test_killed_at_a_random_instant(
     number: int, unkilled: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
     expected, seconds = unkilled
-    process = start(tmp_path / "run")
+    process = start(RECIPE, tmp_path / "run")
     time.sleep(random.Random(number).uniform(0.05, 0.95) * seconds)
     process.kill()
     process.join()
-    assert finish(tmp_path / "run") == expected
+    assert finish(RECIPE, tmp_path / "run") == expected
 
 
 @pytest.mark.parametrize("number", [1, 2, 5, 11, 17, 23, 31, 40])
 def test_killed_while_writing(number: int, unkilled: tuple[dict[str, str], float], tmp_path: Path) -> None:
-    process = start(tmp_path / "run", die_at_sync(number))
+    process = start(RECIPE, tmp_path / "run", die_at_sync(number))
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
-    assert finish(tmp_path / "run") == unkilled[0]
+    assert finish(RECIPE, tmp_path / "run") == unkilled[0]
 
 
 def test_killed_again_and_again(unkilled: tuple[dict[str, str], float], tmp_path: Path) -> None:
     deaths = 0
     for number in (25, 13, 14, 15, 16):
-        process = start(tmp_path / "run", die_at_sync(number))
+        process = start(RECIPE, tmp_path / "run", die_at_sync(number))
         process.join(120)
         deaths += process.exitcode == -signal.SIGKILL
     assert deaths >= 3
-    assert finish(tmp_path / "run") == unkilled[0]
+    assert finish(RECIPE, tmp_path / "run") == unkilled[0]
 
 
 def test_a_changed_recipe_names_the_difference(tmp_path: Path) -> None:
-    process = start(tmp_path / "run", die_at_sync(20))
+    process = start(RECIPE, tmp_path / "run", die_at_sync(20))
     process.join(120)
     changed = RECIPE.model_copy(update={"seed": 8})
     with pytest.raises(RunError, match=r"r1_zero \(is not finished\):\n    seed: was 7, is now 8"):
@@ -153,14 +108,14 @@ def test_a_changed_recipe_names_the_difference(tmp_path: Path) -> None:
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(
     unkilled: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
-    process = start(tmp_path / "run", die_at_sync(54))
+    process = start(RECIPE, tmp_path / "run", die_at_sync(54))
     process.join(120)
     checkpoints = found(tmp_path / "run" / "r1_zero" / "checkpoints")
     assert len(checkpoints) == 2
     with (checkpoints[0].path / "optimizer.pt").open("r+b") as file:
         file.truncate(100)
     # the child's warnings are errors under pytest, as here in the parent: the damage must be said aloud
-    process = start(tmp_path / "run")
+    process = start(RECIPE, tmp_path / "run")
     process.join(120)
     assert process.exitcode == 1
-    assert finish(tmp_path / "run", lambda: warnings.simplefilter("ignore")) == unkilled[0]
+    assert finish(RECIPE, tmp_path / "run", lambda: warnings.simplefilter("ignore")) == unkilled[0]

@@ -4,21 +4,19 @@ Children kill themselves at chosen calls of `sync`, which lie inside the writing
 steps, where the sampling half gives over to the settling one too, and before the last file is written.
 """
 
-import multiprocessing
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from killed import die, die_at_sync, finish, outcome
 
 import dunwu.runs.files
 import dunwu.runs.stage_folder
 from dunwu.config.recipe import Recipe
 from dunwu.errors import RunError
 from dunwu.pipeline.run import run_recipe
-from dunwu.runs.digest import comparable_digest
 from dunwu.runs.progress import QuietProgress
 
 NUM_STEPS = 6  # three chunks are sampled, then settled
@@ -34,48 +32,6 @@ def make_recipe(**changes: Any) -> Recipe:
         **changes,
     }
     return Recipe.model_validate({"name": "killed", "seed": 7, "model": {"path": "micro"}, "stages": [stage]})
-
-
-def _child(recipe: Recipe, path: Path, prepare: Callable[[], None] | None) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    if prepare is not None:
-        prepare()
-    run_recipe(recipe, path, QuietProgress())
-
-
-def start(recipe: Recipe, path: Path, prepare: Callable[[], None] | None = None) -> int | None:
-    process = multiprocessing.get_context("fork").Process(target=_child, args=(recipe, path, prepare))
-    process.start()
-    process.join(120)
-    return process.exitcode
-
-
-def finish(path: Path) -> dict[str, str]:
-    assert start(make_recipe(), path) == 0
-    return comparable_digest(path)
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_at_sync(number: int) -> Callable[[], None]:
-    def prepare() -> None:
-        original = dunwu.runs.files.sync
-        calls = 0
-
-        def sync(path: Path) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == number:
-                die()
-            original(path)
-
-        dunwu.runs.files.sync = sync
-
-    return prepare
 
 
 def die_in_step(number: int, *, after: bool) -> Callable[[], None]:
@@ -97,7 +53,7 @@ def die_in_step(number: int, *, after: bool) -> Callable[[], None]:
 
 @pytest.fixture(scope="module")
 def unkilled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return finish(tmp_path_factory.mktemp("unkilled") / "run")
+    return finish(make_recipe(), tmp_path_factory.mktemp("unkilled") / "run")
 
 
 def test_the_run_did_everything(unkilled: dict[str, str]) -> None:
@@ -124,25 +80,25 @@ QUICK = {(2, True), (3, True), (4, False), (6, True)}
 def test_killed_at_the_border_of_steps(
     step: int, after: bool, unkilled: dict[str, str], tmp_path: Path
 ) -> None:
-    assert start(make_recipe(), tmp_path / "run", die_in_step(step, after=after)) == -signal.SIGKILL
-    assert finish(tmp_path / "run") == unkilled
+    assert outcome(make_recipe(), tmp_path / "run", die_in_step(step, after=after)) == -signal.SIGKILL
+    assert finish(make_recipe(), tmp_path / "run") == unkilled
 
 
 @pytest.mark.parametrize(
     "number", [pytest.param(n, marks=[] if n in (9, 14) else pytest.mark.slow) for n in range(5, 18)]
 )
 def test_killed_while_writing(number: int, unkilled: dict[str, str], tmp_path: Path) -> None:
-    assert start(make_recipe(), tmp_path / "run", die_at_sync(number)) == -signal.SIGKILL
-    assert finish(tmp_path / "run") == unkilled
+    assert outcome(make_recipe(), tmp_path / "run", die_at_sync(number)) == -signal.SIGKILL
+    assert finish(make_recipe(), tmp_path / "run") == unkilled
 
 
 def test_killed_again_and_again(unkilled: dict[str, str], tmp_path: Path) -> None:
     for step in (1, 3, 4, 6):
-        assert start(make_recipe(), tmp_path / "run", die_in_step(step, after=False)) == -signal.SIGKILL
-    assert finish(tmp_path / "run") == unkilled
+        assert outcome(make_recipe(), tmp_path / "run", die_in_step(step, after=False)) == -signal.SIGKILL
+    assert finish(make_recipe(), tmp_path / "run") == unkilled
 
 
 def test_other_settings_are_an_error_on_resume(tmp_path: Path) -> None:
-    assert start(make_recipe(), tmp_path / "run", die_in_step(2, after=True)) == -signal.SIGKILL
+    assert outcome(make_recipe(), tmp_path / "run", die_in_step(2, after=True)) == -signal.SIGKILL
     with pytest.raises(RunError, match="samples_per_prompt"):
         run_recipe(make_recipe(samples_per_prompt=2), tmp_path / "run", QuietProgress())

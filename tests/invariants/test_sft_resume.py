@@ -5,8 +5,6 @@ the writing of checkpoints and evaluations, or right after a step: at every step
 """
 
 import json
-import multiprocessing
-import os
 import random
 import signal
 import time
@@ -15,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killed import die, die_at_sync, finish, start
 
 import dunwu.runs.files
 import dunwu.stages.sft
 from dunwu.config.recipe import Recipe
 from dunwu.errors import RunError
 from dunwu.pipeline.run import run_recipe
-from dunwu.runs.digest import comparable_digest
 from dunwu.runs.progress import QuietProgress
 
 NUM_STEPS = 10  # of two epochs, the second begins with step 6
@@ -70,54 +68,13 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     return make_recipe(path)
 
 
-def _child(recipe: Recipe, path: Path, prepare: Callable[[], None] | None) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    if prepare is not None:
-        prepare()
-    run_recipe(recipe, path, QuietProgress())
-
-
-def start(
-    recipe: Recipe, path: Path, prepare: Callable[[], None] | None = None
-) -> multiprocessing.process.BaseProcess:
-    process = multiprocessing.get_context("fork").Process(target=_child, args=(recipe, path, prepare))
-    process.start()
-    return process
-
-
-def finish(recipe: Recipe, path: Path) -> dict[str, str]:
-    process = start(recipe, path)
-    process.join(120)
-    assert process.exitcode == 0
-    return comparable_digest(path)
-
-
-def die_at_sync(number: int) -> Callable[[], None]:
-    def prepare() -> None:
-        original = dunwu.runs.files.sync
-        calls = 0
-
-        def sync(path: Path) -> None:
-            nonlocal calls
-            calls += 1
-            if calls == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            original(path)
-
-        dunwu.runs.files.sync = sync
-
-    return prepare
-
-
 def die_after_step(number: int) -> Callable[[], None]:
     """Dies when the metrics of a step are written and its checkpoint is not."""
 
     def prepare() -> None:
         def after_update(loop: Any, step: int) -> None:
             if step == number:
-                os.kill(os.getpid(), signal.SIGKILL)
+                die()
             original(loop, step)
 
         original = dunwu.stages.sft._SftLoop._after_update

@@ -15,10 +15,8 @@ from dunwu.config.sandbox import BubblewrapSandbox
 from dunwu.sandbox.bubblewrap import BubblewrapExecutor
 from dunwu.sandbox.cgroups import find_hierarchies
 from dunwu.sandbox.executor import Executor
-from dunwu.sandbox.filters import compile_filter
-from dunwu.sandbox.jail import Blueprint, jail_environment
-from dunwu.sandbox.jail_root import find_interpreter
-from dunwu.sandbox.open import open_executor
+from dunwu.sandbox.jail import Blueprint
+from dunwu.sandbox.open import compile_filters, make_blueprint, open_executor
 from dunwu.sandbox.records import Limits
 from dunwu.sandbox.unsafe import UnsafeExecutor
 
@@ -30,19 +28,12 @@ LIMITS = Limits(
 needs_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 
 
-def blueprint(*, nested: bool = True) -> Blueprint:
+def blueprint(*, nested: bool = True, memory_is_bound: bool = True) -> Blueprint:
     """The jail that open_executor builds, with or without namespaces inside of namespaces."""
-    interpreter = find_interpreter(BubblewrapSandbox())
-    return Blueprint(
-        bwrap=shutil.which("bwrap") or pytest.skip("bubblewrap is not installed"),
-        interpreter=interpreter,
-        paths=(),
-        python_path=(),
-        env=jail_environment(interpreter, ()),
-        outer_filter=compile_filter("zygote" if nested else "keeper"),
-        inner_filter=compile_filter("program"),
-        nested=nested,
-    )
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    config = BubblewrapSandbox()
+    return make_blueprint(config, compile_filters(config, memory_is_bound=memory_is_bound), nested=nested)
 
 
 @pytest.fixture(scope="package")
@@ -63,7 +54,7 @@ def flat() -> Iterator[Executor]:
 @pytest.fixture(scope="package")
 def without_groups() -> Iterator[Executor]:
     """Bubblewrap where no control group can be made."""
-    with BubblewrapExecutor(blueprint(), (), 2, {}) as executor:
+    with BubblewrapExecutor(blueprint(memory_is_bound=False), (), 2, {}) as executor:
         yield executor
 
 

@@ -21,6 +21,11 @@ from dunwu.errors import ConfigError, DataError
 
 _MARK = "qzAnswerGoesHerezq"  # letters alone, so that no template changes it
 
+# Written before a template, it takes the place of the clock that transformers gives to every template. A value of that name
+# would not do: newer versions of transformers hand templates plain data alone. The line break is trimmed by the environment.
+_DATE_REFUSED = "qzDateRefusedzq"
+_NO_DATE = f"{{% macro strftime_now(format) %}}{{{{ raise_exception('{_DATE_REFUSED}') }}}}{{% endmacro %}}\n"
+
 
 @dataclass(frozen=True)
 class ChatForm:
@@ -246,24 +251,20 @@ class _TurnRenderer:
             return str(
                 self.form.tokenizer.apply_chat_template(
                     messages,
+                    chat_template=_NO_DATE + self.form.tokenizer.chat_template,
                     tokenize=False,
                     add_generation_prompt=generate,
-                    strftime_now=_refuse_date,
                     **self.form.variables,
                 )
             )
-        except ConfigError:
-            raise
         except Exception as error:  # templates raise what they like, through jinja
+            if _DATE_REFUSED in str(error):
+                raise ConfigError(
+                    "the chat template writes today's date, so that tomorrow's run would train on other text; give it one "
+                    'that stays, for example template.variables = {date_string = "26 Jul 2024"}'
+                ) from error
             raise DataError(f"{self.where}: the chat template refuses the conversation: {error}") from error
 
 
 def _squeezed(text: str) -> str:
     return "".join(text.split())
-
-
-def _refuse_date(*_: Any) -> str:
-    raise ConfigError(
-        "the chat template writes today's date, so that tomorrow's run would train on other text; give it one that stays, for "
-        'example template.variables = {date_string = "26 Jul 2024"}'
-    )

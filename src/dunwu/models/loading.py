@@ -6,8 +6,6 @@ configuration tells.
 
 import os
 from collections.abc import Callable
-from importlib import resources
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -19,6 +17,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from dunwu.config.check import model_folder
 from dunwu.config.training import ModelConfig
 from dunwu.errors import ModelError
 from dunwu.models.architecture import check_config, count_embeddings, disable_dropout
@@ -39,14 +38,9 @@ def resolve_model(path: str) -> str:
         ModelError: the folder is missing, or holds no config.json.
         DependencyError: `smollm2` cannot be fetched.
     """
-    if path == "micro":
-        folder = Path(str(resources.files("dunwu") / "assets" / "micro"))
-    elif path == "smollm2":
-        folder = smollm2_folder()
-    else:
-        folder = Path(path).expanduser()
-        if not folder.exists() and _is_hub_name(path):
-            return path
+    folder = smollm2_folder() if path == "smollm2" else model_folder(path)
+    if folder is None:
+        return path
     if not folder.is_dir():
         raise ModelError(
             f"the model folder {folder} does not exist; give a Hugging Face folder, a hub name (owner/name), "
@@ -149,12 +143,6 @@ def _load(read: Callable[[], _Loaded], what: str, source: str) -> _Loaded:
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"no {what} can be loaded from {source}: {first}") from error
-
-
-def _is_hub_name(path: str) -> bool:
-    """Whether a path that is no folder here can be owner/name on a hub."""
-    parts = path.split("/")
-    return len(parts) == 2 and all(parts) and not path.startswith((".", "~", "/"))
 
 
 def _device(name: str) -> torch.device:

@@ -14,7 +14,7 @@ class Executor(Protocol):
 
     A call waits until one of the executor's places is free; the program's clock starts when the program starts. Nothing
     that a program does raises here: how it ended is in the record. A sandbox that has stopped working raises SandboxError,
-    and so does a call after `close`.
+    and so does a call after `close`. Leaving its context closes it.
     """
 
     def run(self, command: Command, limits: Limits) -> Execution:
@@ -34,11 +34,13 @@ class Executor(Protocol):
     def close(self) -> None:
         """End everything that this executor started. Calling it again does nothing."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()

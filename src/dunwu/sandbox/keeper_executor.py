@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Self
 
 from dunwu.errors import SandboxError
+from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.inside.request import Request
 from dunwu.sandbox.records import Command, Execution, Limits
 from dunwu.sandbox.requests import build_request, python_command
@@ -21,7 +20,7 @@ def default_places() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class KeeperExecutor(ABC):
+class KeeperExecutor(Executor):
     """An Executor with `max_parallel` places.
 
     `python` is what "python3" means in a command; `env` what every program's environment holds; `memory_is_bound` says that
@@ -49,7 +48,7 @@ class KeeperExecutor(ABC):
     def describe(self) -> Mapping[str, str]:
         """See Executor."""
 
-    def _end(self) -> None:  # noqa: B027 (most have nothing to end)
+    def _end(self) -> None:
         """End what was started; nothing runs any more."""
 
     def run(self, command: Command, limits: Limits) -> Execution:
@@ -88,14 +87,3 @@ class KeeperExecutor(ABC):
                 self._places.acquire()
             self._end()
             self._places.release(self._max_parallel)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

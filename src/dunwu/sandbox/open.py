@@ -62,26 +62,14 @@ def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
     Raises:
         DependencyError: it is not installed, or the kernel does not let it isolate.
     """
-    bwrap = shutil.which("bwrap")
-    if bwrap is None:
-        raise DependencyError(f"programs cannot be isolated: {_INSTALL}")
+    find_bubblewrap()
     hierarchies = find_hierarchies()
-    filters = _compile_filters(config, any("memory" in one.controllers for one in hierarchies))
+    filters = compile_filters(config, memory_is_bound=any("memory" in one.controllers for one in hierarchies))
     remove_stale_groups(hierarchies)
     check_paths(config)
-    interpreter = find_interpreter(config)
     faults = []
     for nested in (True, False):
-        blueprint = Blueprint(
-            bwrap=bwrap,
-            interpreter=interpreter,
-            paths=config.read_only_paths,
-            python_path=config.python_path,
-            env=jail_environment(interpreter, config.python_path),
-            outer_filter=filters.nested if nested else filters.flat,
-            inner_filter=filters.program,
-            nested=nested,
-        )
+        blueprint = make_blueprint(config, filters, nested=nested)
         executor = BubblewrapExecutor(
             blueprint,
             hierarchies,
@@ -100,6 +88,37 @@ def open_bubblewrap(config: BubblewrapSandbox) -> BubblewrapExecutor:
         _log_layers(executor)
         return executor
     raise DependencyError(f"programs cannot be isolated: {faults[-1]}; {advise()}")
+
+
+def find_bubblewrap() -> str:
+    """Return the path of bubblewrap.
+
+    Raises:
+        DependencyError: it is not installed.
+    """
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise DependencyError(f"programs cannot be isolated: {_INSTALL}")
+    return bwrap
+
+
+def make_blueprint(config: BubblewrapSandbox, filters: Filters, *, nested: bool) -> Blueprint:
+    """Return the jail that a recipe asks for.
+
+    Args:
+        nested: programs are forked into namespaces of their own inside it; else each program has such a jail for itself.
+    """
+    interpreter = find_interpreter(config)
+    return Blueprint(
+        bwrap=find_bubblewrap(),
+        interpreter=interpreter,
+        paths=config.read_only_paths,
+        python_path=config.python_path,
+        env=jail_environment(interpreter, config.python_path),
+        outer_filter=filters.nested if nested else filters.flat,
+        inner_filter=filters.program,
+        nested=nested,
+    )
 
 
 def open_docker(config: DockerSandbox) -> DockerExecutor:
@@ -124,7 +143,7 @@ def _log_layers(executor: Executor) -> None:
 
 
 @dataclass(frozen=True)
-class _Filters:
+class Filters:
     """System call filters, empty where that layer is given up: of a keeper that makes namespaces, of one that does not, and
     of the program on top of either."""
 
@@ -133,9 +152,14 @@ class _Filters:
     program: bytes = b""
 
 
-def _compile_filters(config: BubblewrapSandbox, memory_is_bound: bool) -> _Filters:
+def compile_filters(config: BubblewrapSandbox, *, memory_is_bound: bool) -> Filters:
+    """Compile the filters, without those calls that hoard memory uncounted where no control group bounds it.
+
+    Raises:
+        DependencyError: they cannot be compiled, and the recipe requires them.
+    """
     try:
-        return _Filters(
+        return Filters(
             compile_filter("zygote"),
             compile_filter("keeper"),
             compile_filter("program", hoards=memory_is_bound),
@@ -144,7 +168,7 @@ def _compile_filters(config: BubblewrapSandbox, memory_is_bound: bool) -> _Filte
         if config.require_seccomp:
             raise
         _LOG.warning("sandbox WITHOUT a system call filter: %s", error)
-        return _Filters()
+        return Filters()
 
 
 def describe_layers(blueprint: Blueprint, hierarchies: tuple[Hierarchy, ...]) -> dict[str, str]:

@@ -18,11 +18,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from dunwu.config.sandbox import HttpSandbox
 from dunwu.errors import DependencyError, SandboxError
+from dunwu.sandbox.executor import Executor
 from dunwu.sandbox.memory import judge_memory
 from dunwu.sandbox.records import Command, Execution, Limits
 from dunwu.sandbox.requests import check_command
@@ -36,7 +36,7 @@ _NO_RUN_SECONDS = 0.1
 _PING_SECONDS = 20.0
 
 
-class HttpExecutor:
+class HttpExecutor(Executor):
     """Runs programs through Piston (see Executor)."""
 
     def __init__(self, config: HttpSandbox) -> None:
@@ -101,17 +101,6 @@ class HttpExecutor:
     def close(self) -> None:
         """See Executor."""
         self._closed = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _execute(
         self, job: dict[str, Any], *, run: Limits, compilation: Limits

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dunwu.config.training import OptimizerConfig
 from dunwu.errors import NonFiniteError
 from dunwu.functional.schedules import lr_multiplier
+from dunwu.models.memory import trim_heap
 
 
 class MasterAdamW:
@@ -53,7 +54,8 @@ class MasterAdamW:
             }
 
     def accumulate(self) -> None:
-        """Move the gradients of one backward pass into the float32 accumulators; call after each micro-batch."""
+        """Move the gradients of one backward pass into the float32 accumulators, and hand back what it left free; call after
+        each micro-batch."""
         for param, master, accumulator in zip(self.params, self.masters, self._accumulators, strict=True):
             if accumulator is None or param.grad is None:
                 continue
@@ -62,6 +64,7 @@ class MasterAdamW:
             else:
                 accumulator.add_(param.grad)
             param.grad = None
+        trim_heap(self.params[0].device)
 
     def learning_rate(self, step: int) -> float:
         """The learning rate of step 1 .. num_steps."""

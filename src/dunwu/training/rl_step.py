@@ -59,12 +59,11 @@ def update_policy(
         policy.device,
     )
     sums = _Sums()
-    trim_heap(policy.device)
+    trim_heap(policy.device)  # what sampling left
     for row in packed:
         members = [sequences[i] for i in row.sequence_indices]
         _train_row(policy, reference, row.batch, members, totals, config, sums, step)
         optimizer.accumulate()
-        trim_heap(policy.device)
     grad_norm = optimizer.step(step)
     statistics = loss_statistics(sums.parts)
     tokens = totals.num_tokens
