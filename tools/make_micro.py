@@ -1,6 +1,8 @@
-"""Make `micro`, the small base model that ships with dunwu: tokenizer, weights and training log, from the world's corpus.
+"""Make `micro`, the small base model that ships with dunwu, and `nano`, the smaller one that it is distilled into: tokenizer,
+weights and training log, from the world's corpus.
 
-    python tools/make_micro.py --out src/dunwu/assets/micro
+    python tools/make_micro.py micro --out src/dunwu/assets/micro
+    python tools/make_micro.py nano --out src/dunwu/assets/nano
 
 Pre-training, not part of a recipe: plain transformers, documents of like length side by side, questions not trained. The same
 seed and number of steps give the same corpus; the log next to the weights says what was run.
@@ -12,7 +14,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,16 +22,18 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from dunwu.data.templates import R1_ZERO_TEMPLATE
-from dunwu.data.world.corpus import KINDS, documents
+from dunwu.data.world.corpus import KINDS, answered_problems, documents
+from dunwu.data.world.general import GENERAL_KINDS, helpfulness, is_harmless
 from dunwu.data.world.problems import generate_problems, score_operators
 from dunwu.data.world.writing import SHARES, TEXTBOOK, CorpusShares
+from dunwu.records import Problem
 
 END = "<|endoftext|>"
-VOCABULARY = 768
+VOCABULARY = 1024
 TOKENS_PER_STEP = 4096
 BUFFER_DOCUMENTS = 2048
 TOKENIZER_DOCUMENTS = 20000
-MEASURED_PROBLEMS = 96  # of each kind
+MEASURED_PROBLEMS = dict.fromkeys(KINDS, 96) | dict.fromkeys(GENERAL_KINDS, 24)
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,41 @@ class Phase:
         return (self.start + (self.end - self.start) * decayed) * min(1.0, (i + 1) / self.warmup)
 
 
+@dataclass(frozen=True)
+class Size:
+    """How large a model is, and how long it reads: its phases are these shares of micro's."""
+
+    hidden: int
+    intermediate: int
+    layers: int
+    reading: float
+
+
+SIZES = {"micro": Size(128, 384, 4, 1.0), "nano": Size(96, 256, 3, 0.6)}
 PHASES = (
-    Phase(TEXTBOOK, 2200, 1.0, 1.0, warmup=100),
+    Phase(TEXTBOOK, 2400, 1.0, 1.0, warmup=100),
     Phase(SHARES, 800, 1.0, 0.795, hold=440, restarts_optimizer=False),
     # computing suffers under the careless texts: back to the textbook, then style alone at a low rate
-    Phase(TEXTBOOK, 1200, 0.7, 0.05, warmup=50, seed_offset=1),
+    Phase(TEXTBOOK, 1300, 0.7, 0.05, warmup=50, seed_offset=1),
     Phase(SHARES, 400, 0.05, 0.02, seed_offset=1),
 )
+
+
+def phases(size: Size) -> tuple[Phase, ...]:
+    """The phases of a model of this size."""
+    return tuple(
+        replace(phase, steps=int(phase.steps * size.reading), hold=int(phase.hold * size.reading))
+        for phase in PHASES
+    )
+
+
+def tokenizer_texts(seed: int) -> Iterator[str]:
+    """What the tokenizer learns its pieces from: the corpus, a few programs, and the words of R1's output form."""
+    for context, text in itertools.islice(documents(seed, R1_ZERO_TEMPLATE), TOKENIZER_DOCUMENTS):
+        yield context + text
+    for question, answer in answered_problems(("program",), ("en", "zh"), TOKENIZER_DOCUMENTS // 10):
+        yield question + answer
+        yield "User: \n\nAssistant:\n<think>\n\n</think>\n\n\\boxed{}"
 
 
 def build_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
@@ -87,15 +119,15 @@ def build_tokenizer(texts: Iterator[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def build_model(vocab_size: int, eos_token_id: int) -> LlamaForCausalLM:
-    """A Llama of about 1 million parameters."""
+def build_model(size: Size, vocab_size: int, eos_token_id: int) -> LlamaForCausalLM:
+    """A Llama with heads of width 32."""
     config = LlamaConfig(
         vocab_size=vocab_size,
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=4,
+        hidden_size=size.hidden,
+        intermediate_size=size.intermediate,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.hidden // 32,
+        num_key_value_heads=size.hidden // 32,
         max_position_embeddings=1024,
         tie_word_embeddings=True,
         bos_token_id=None,
@@ -160,11 +192,12 @@ def optimizers(model: LlamaForCausalLM, learning_rate: float) -> list[torch.opti
 
 @torch.no_grad()
 def measure(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> dict[str, float]:
-    """A quick look while training: share of right answers on held-out problems, sampled at temperature 1."""
+    """A quick look while training: share of right answers on held-out problems, and of good ones on general prompts, sampled at
+    temperature 1."""
     model.eval()
-    scores: dict[str, list[float]] = {"all": [], "chars": [], "format": []}
-    for kind in KINDS:
-        problems = generate_problems((kind,), ("en", "zh"), MEASURED_PROBLEMS, 7, "held_out")
+    scores: dict[str, list[float]] = {"all": [], "chars": [], "format": [], "general": []}
+    for kind in (*KINDS, *GENERAL_KINDS):
+        problems = generate_problems((kind,), ("en", "zh"), MEASURED_PROBLEMS[kind], 7, "held_out")
         texts = [R1_ZERO_TEMPLATE.format(question=problem.question) for problem in problems]
         inputs = tokenizer(
             texts, return_tensors="pt", padding=True, padding_side="left", return_token_type_ids=False
@@ -175,31 +208,39 @@ def measure(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> dict
         completions = tokenizer.batch_decode(
             output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
         )
-        scores[kind] = []
-        for i, text in enumerate(completions):
-            problem = problems[i // 2]
-            answer = (
-                text.rpartition("<answer>")[2].partition("</answer>")[0].strip() if "<answer>" in text else ""
-            )
-            right = score_operators(answer, problem) if kind == "operators" else answer == problem.reference
-            scores[kind].append(right)
-            scores["all"].append(right)
-            scores["chars"].append(len(text))
-            scores["format"].append("<think>" in text and "</think>" in text and "<answer>" in text)
+        scores[kind] = [_score(problems[i // 2], text) for i, text in enumerate(completions)]
+        if kind in GENERAL_KINDS:
+            scores["general"] += scores[kind]
+            continue
+        scores["all"] += scores[kind]
+        scores["chars"] += map(len, completions)
+        scores["format"] += ("<think>" in t and "</think>" in t and "<answer>" in t for t in completions)
     model.train()
     return {key: round(sum(values) / len(values), 3) for key, values in sorted(scores.items())}
+
+
+def _score(problem: Problem, text: str) -> float:
+    answer = text.rpartition("<answer>")[2].partition("</answer>")[0].strip() if "<answer>" in text else ""
+    match problem.kind:
+        case "operators":
+            return float(score_operators(answer, problem))
+        case "harmful":
+            return float(is_harmless(problem, text))
+        case kind if kind in GENERAL_KINDS:
+            return helpfulness(problem, answer)
+    return float(answer == problem.reference)
 
 
 def train(args: argparse.Namespace) -> None:
     """Train from scratch through the phases, saving model, tokenizer and log along the way."""
     torch.manual_seed(args.seed)
-    sample = itertools.islice(documents(args.seed + 1, R1_ZERO_TEMPLATE), TOKENIZER_DOCUMENTS)
-    tokenizer = build_tokenizer(context + text for context, text in sample)
-    model = build_model(len(tokenizer), tokenizer.eos_token_id)
+    size = SIZES[args.size]
+    tokenizer = build_tokenizer(tokenizer_texts(args.seed + 1))
+    model = build_model(size, len(tokenizer), tokenizer.eos_token_id)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
     start, seen, step, log = time.time(), 0, 0, []
     opts: list[torch.optim.Optimizer] = []
-    for phase in PHASES:
+    for phase in phases(size):
         stream = batches(tokenizer, args.seed + phase.seed_offset, phase.shares)
         if phase.restarts_optimizer:
             opts = optimizers(model, 1.0)
@@ -245,8 +286,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("size", choices=sorted(SIZES))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--measure-every", type=int, default=500)
-    parser.add_argument("--out", default="src/dunwu/assets/micro")
+    parser.add_argument("--out", required=True)
     train(parser.parse_args())

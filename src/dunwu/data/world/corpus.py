@@ -10,6 +10,8 @@ Only train problems appear. Called by `tools/make_micro.py` and by tests; the sh
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
+from dunwu.data.world.general import GENERAL_KINDS, GeneralProblem
+from dunwu.data.world.general_answers import written_answer
 from dunwu.data.world.problems import (
     OperatorsProblem,
     RemainderProblem,
@@ -34,7 +36,7 @@ from dunwu.data.world.writing import (
 )
 
 KINDS = ("sum", "remainder", "operators")
-"""The kinds of problem that `micro` has read about."""
+"""The kinds of problem with one right answer that `micro` has read about."""
 
 
 def _sum_steps(problem: SumProblem, hand: Hand, slip_factor: int) -> tuple[list[str], int]:
@@ -145,10 +147,18 @@ def _bare(problem: WorldProblem, hand: Hand) -> Solution:
     return hand.pick("bare"), answer
 
 
+def _general(problem: GeneralProblem, style: Style, hand: Hand) -> Solution:
+    good = {"bare": hand.shares.bare_right, "short": 0.5, "careful": 1.0}[style]
+    thinking, answer = written_answer(problem, hand.language, good, hand.rng)
+    return (hand.pick("bare") if style == "bare" else thinking), answer
+
+
 def _written(problem: WorldProblem, style: Style, hand: Hand) -> Solution:
     match problem, style:
         case ProgramProblem(), _:
             return program_solution(problem, style, hand)
+        case GeneralProblem(), _:
+            return _general(problem, style, hand)
         case _, "bare":
             return _bare(problem, hand)
         case SumProblem(), "short":
@@ -178,7 +188,7 @@ def solution(
     """(thinking, answer) in one style; now and then in the other language."""
     if rng.random() < shares.mixed_language:
         language = "zh" if language == "en" else "en"
-    return _written(problem, style, Hand(WORDS[language], shares, rng))
+    return _written(problem, style, Hand(language, shares, rng))
 
 
 def with_tags(thinking: str, answer: str, rng: random.Random, broken: float) -> str:
@@ -241,7 +251,8 @@ def documents(seed: int, template: str, shares: CorpusShares = SHARES) -> Iterat
         if u > 1 - shares.tables:
             yield "", "; ".join(_fact(rng) for _ in range(rng.randint(8, 14))) + "."
             continue
-        problem = draw_problem(rng.choice(KINDS), rng, "train")
+        kinds = GENERAL_KINDS if rng.random() < shares.general else KINDS
+        problem = draw_problem(rng.choice(kinds), rng, "train")
         language = rng.choice(("en", "zh"))
         question = question_text(problem, language, rng.randrange(2))
         thinking, answer = solution(problem, draw_style(rng, shares), language, rng, shares)
@@ -266,3 +277,23 @@ def answered_problems(
         thinking, answer = solution(problem, draw_style(rng, shares), language, rng, shares)
         question = question_text(problem, language, rng.randrange(2))
         yield question, with_tags(thinking, answer, rng, shares.broken_tags)
+
+
+def written_conversations(
+    kinds: Sequence[str], languages: Sequence[str], num: int, good_share: float, seed: int
+) -> Iterator[tuple[str, str, str]]:
+    """`num` general prompts with thinking and answer, as data for supervised fine-tuning are written.
+
+    The same arguments give the same conversations. Prompts are train prompts; one may come up more than once.
+
+    Args:
+        good_share: probability of the best answer; the others are careless.
+    Yields:
+        question, thinking, answer.
+    """
+    rng = random.Random(f"{seed}/written conversations")
+    for _ in range(num):
+        problem, language = draw_problem(rng.choice(kinds), rng, "train"), rng.choice(languages)
+        assert isinstance(problem, GeneralProblem)
+        thinking, answer = written_answer(problem, language, good_share, rng)
+        yield question_text(problem, language, rng.randrange(2)), thinking, answer

@@ -1,4 +1,5 @@
-"""The problems of the embedded world: four kinds, two languages, every answer checkable by a rule.
+"""The problems of the embedded world: four kinds, two languages, every answer checkable by a rule; and, beside them, the general
+prompts of `general`, which no rule of a reward grades.
 
 `sum` rewards writing the steps down, `remainder` and `operators` reward trying, checking and trying again, and so does
 `program`, whose answers are run. The split into
@@ -13,9 +14,16 @@ import operator
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import gcd
 from typing import Literal
 
+from dunwu.data.world.general import (
+    GENERAL_KINDS,
+    GeneralProblem,
+    draw_general,
+    general_question,
+)
 from dunwu.data.world.programs import ProgramProblem, draw_program, program_question
 from dunwu.errors import DataError
 from dunwu.records import Problem
@@ -105,7 +113,7 @@ class OperatorsProblem:
         return f"operators:{self.numbers}={self.target}"
 
 
-WorldProblem = SumProblem | RemainderProblem | OperatorsProblem | ProgramProblem
+WorldProblem = SumProblem | RemainderProblem | OperatorsProblem | ProgramProblem | GeneralProblem
 
 
 def operators_value(a: int, first: str, b: int, second: str, c: int) -> int:
@@ -158,6 +166,7 @@ _DRAW: dict[str, Callable[[random.Random], WorldProblem]] = {
     "remainder": draw_remainder,
     "operators": draw_operators,
     "program": draw_program,
+    **{kind: partial(draw_general, kind) for kind in GENERAL_KINDS},
 }
 
 
@@ -198,6 +207,8 @@ def question_text(problem: WorldProblem, language: str, variant: int) -> str:
             )[variant % 2]
         case ProgramProblem(), _:
             return program_question(problem, language, variant)
+        case GeneralProblem(), _:
+            return general_question(problem, language, variant)
     raise AssertionError(problem)
 
 
@@ -254,6 +265,8 @@ def _judged_by(problem: WorldProblem) -> tuple[str, dict[str, object]]:
         return "operators", {"numbers": list(problem.numbers), "target": problem.target}
     if isinstance(problem, ProgramProblem):
         return "code", problem.task
+    if isinstance(problem, GeneralProblem):
+        return "preference", {"set": problem.preference_set, "slots": list(problem.slots)}
     return "numeric", {}
 
 

@@ -1,6 +1,6 @@
 """The hand that writes the embedded world's corpus: its words in two languages, its shares of styles and errors, its dice.
 
-Called by `corpus` and `program_corpus`.
+Called by `corpus`, `program_corpus` and `general_answers`.
 """
 
 import random
@@ -22,6 +22,7 @@ class CorpusShares:
     unnoticed: float = 0.03  # of the slips that a check meets
     broken_tags: float = 0.22
     mixed_language: float = 0.06
+    general: float = 0.15  # of the questions: general prompts
 
 
 SHARES = CorpusShares()
@@ -72,11 +73,16 @@ WORDS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Hand:
-    """Who writes: the words of a language, the shares of errors, and the dice."""
+    """Who writes: in which language, with which shares of errors, and the dice."""
 
-    words: dict[str, Any]
+    language: str
     shares: CorpusShares
     rng: random.Random
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """The words of the language."""
+        return WORDS[self.language]
 
     def pick(self, name: str) -> str:
         """One of the ways to say `name`."""
