@@ -27,7 +27,7 @@ from dunwu.models.packability import check_packable
 from dunwu.models.policy import Policy
 from dunwu.models.smollm2 import smollm2_folder
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _Loaded = TypeVar("_Loaded")
 
 
@@ -58,7 +58,7 @@ def load_tokenizer(path: str, *, trust_remote_code: bool = False) -> PreTrainedT
         ModelError: there is none, or it cannot be read.
     """
     source = resolve_model(path)
-    return _load(
+    return read_or_explain(
         lambda: AutoTokenizer.from_pretrained(source, trust_remote_code=trust_remote_code),
         "tokenizer",
         source,
@@ -77,16 +77,16 @@ def load_policy(config: ModelConfig) -> Policy:
     """
     source = resolve_model(config.path)
     remote = config.trust_remote_code
-    settings = _load(
+    settings = read_or_explain(
         lambda: AutoConfig.from_pretrained(source, trust_remote_code=remote), "configuration", source
     )
     check_config(settings, config.path)
     tokenizer = load_tokenizer(config.path, trust_remote_code=remote)
     register_attention()
-    loaded: Any = _load(
+    loaded: Any = read_or_explain(
         lambda: AutoModelForCausalLM.from_pretrained(
             source,
-            dtype=_DTYPES[config.dtype],
+            dtype=DTYPES[config.dtype],
             attn_implementation=ATTENTION_NAME,
             trust_remote_code=remote,
             output_loading_info=True,
@@ -101,7 +101,7 @@ def load_policy(config: ModelConfig) -> Policy:
             f"{source} lacks {len(missing)} of the model's weights ({', '.join(missing[:3])}, ...); they "
             "would be random. Is the checkpoint complete, and a causal language model?"
         )
-    model.to(_device(config.device)).eval()
+    model.to(torch_device(config.device)).eval()
     return make_policy(model, tokenizer)
 
 
@@ -136,7 +136,7 @@ def save_policy(policy: Policy, folder: str | os.PathLike[str]) -> None:
     policy.tokenizer.save_pretrained(folder)
 
 
-def _load(read: Callable[[], _Loaded], what: str, source: str) -> _Loaded:
+def read_or_explain(read: Callable[[], _Loaded], what: str, source: str) -> _Loaded:
     """Turn what transformers raises for unreadable files into one error that names the folder."""
     try:
         return read()
@@ -145,7 +145,7 @@ def _load(read: Callable[[], _Loaded], what: str, source: str) -> _Loaded:
         raise ModelError(f"no {what} can be loaded from {source}: {first}") from error
 
 
-def _device(name: str) -> torch.device:
+def torch_device(name: str) -> torch.device:
     """The device that a recipe's `device` means here. Raises ModelError: cuda asked for and not there."""
     if name == "cuda" and not torch.cuda.is_available():
         raise ModelError("model.device is cuda and torch sees no CUDA device; use auto or cpu")

@@ -19,7 +19,7 @@ from dunwu.models.head import find_head
 from dunwu.models.packed_plan import PackedPlan, make_plan
 from dunwu.records import Segment
 
-_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
+TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
 
 
 @torch.no_grad()
@@ -125,5 +125,5 @@ def _check_layers(model: PreTrainedModel, probe: _Probe) -> None:
 
 def _differ(left: Tensor, right: Tensor, dtype: torch.dtype) -> bool:
     """Whether two float32 results differ by more than rounding in `dtype`; NaN differs from everything."""
-    limit = _TOLERANCE[dtype] * (1 + float(right.abs().max()))
+    limit = TOLERANCE[dtype] * (1 + float(right.abs().max()))
     return not float((left - right).abs().max()) <= limit
