@@ -1,8 +1,8 @@
 """The reward model: the body of a causal LM with a head that makes one number of a conversation.
 
-It is a plain Hugging Face sequence classifier with one label, run packed by our attention like the policy. The score is read at the
-conversation's last token that is not padding, as transformers reads it, so that the folder gives the same scores there. Loads and
-saves; does not train (`training`). Called by the reward-model stage, and by rewards that ask a finished one.
+It is a plain Hugging Face sequence classifier with one label, run packed by our attention like the policy. The score is read at
+the conversation's last token that is not padding, as transformers reads it, so that the folder gives the same scores there. Loads
+and saves; does not train (`training`). Called by the reward-model stage, and by rewards that ask a finished one.
 
 Shape legend: T rows of a packed row, B conversations, D hidden size.
 """
@@ -153,8 +153,8 @@ class RewardModel:
 def conversation_ids(tokenizer: PreTrainedTokenizerBase, question: str, response: str) -> tuple[int, ...]:
     """Lay a question and a response to it out as the reward model reads them, at training and at use.
 
-    The question stands in the tokenizer's chat template, or in plain text where it has none; the response follows as it is, so that
-    no template can drop its thinking; then the token that ends a text, unless that is padding.
+    The question stands in the tokenizer's chat template, or in plain text where it has none; the response follows as it is, so
+    that no template can drop its thinking; then the token that ends a text, unless that is padding.
 
     Raises:
         ConfigError: the chat template refuses or drops the question.
@@ -192,7 +192,7 @@ def response_ids(tokenizer: PreTrainedTokenizerBase, response: str) -> tuple[int
 
 
 def _padding(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The tokenizer's padding token; where it has none or it is the end of a text, another special token that may stand for it."""
+    """The tokenizer's padding token; where it has none or it is the end of a text, another special token in its place."""
     end = tokenizer.eos_token_id
     for token in (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id):
         if token is not None and token != end:
@@ -254,8 +254,8 @@ def load_reward_model(config: ModelConfig, device: str | torch.device | None = N
     check_config(settings, config.path)
     if settings.num_labels != 1:
         raise ModelError(
-            f"{source} has {settings.num_labels} labels, and a reward model has one; give the model of a reward_model stage, or a "
-            "sequence classifier with num_labels = 1"
+            f"{source} has {settings.num_labels} labels, and a reward model has one; give the model of a reward_model stage, "
+            "or a sequence classifier with num_labels = 1"
         )
     tokenizer = load_tokenizer(config.path, trust_remote_code=remote)
     register_attention()
@@ -271,10 +271,9 @@ def load_reward_model(config: ModelConfig, device: str | torch.device | None = N
         source,
     )
     model, info = loaded
-    if info["missing_keys"]:
+    if missing := sorted(info["missing_keys"]):
         raise ModelError(
-            f"{source} lacks {len(info['missing_keys'])} of a reward model's weights ({', '.join(sorted(info['missing_keys'])[:3])}"
-            "); they would be random. Is it a sequence classifier, and complete?"
+            f"{source} lacks {len(missing)} of a reward model's weights ({', '.join(missing[:3])}); they would be random. Is it a sequence classifier, and complete?"
         )
     disable_dropout(model)
     make_lean(model)
@@ -295,7 +294,8 @@ def _head(model: PreTrainedModel) -> nn.Linear:
     head = getattr(model, "score", None)
     if type(head) is not nn.Linear:
         raise ModelError(
-            f"{type(model).__name__} has no linear layer `score` on its last hidden states, so dunwu cannot run it as a reward model"
+            f"{type(model).__name__} has no linear layer `score` on its last hidden states, so dunwu cannot run it as a reward "
+            "model"
         )
     return head
 
@@ -323,7 +323,7 @@ def _checked(reward_model: RewardModel) -> RewardModel:
     own = torch.stack(logits).float().cpu()
     if not float((packed - own).abs().max()) <= TOLERANCE[model.dtype] * (1 + float(own.abs().max())):
         raise ModelError(
-            f"{type(model).__name__} gives other scores in transformers ({own.tolist()}) than packed ({packed.tolist()}); it cannot "
-            "be used as a reward model"
+            f"{type(model).__name__} gives other scores in transformers ({own.tolist()}) than packed ({packed.tolist()}); it "
+            "cannot be used as a reward model"
         )
     return reward_model
