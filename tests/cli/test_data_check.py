@@ -106,3 +106,14 @@ def test_a_file_that_cannot_be_read_at_all(invoke, tmp_path):
     done = invoke("data", "check", tmp_path / "absent.jsonl")
     assert done.exit_code == 2
     assert "there is no file or folder" in done.stderr
+
+
+def test_prompts_that_no_rule_grades(invoke, write):
+    path = write({"question": "Write a poem."}, {"question": "写一首诗。"})
+    options = ["--grader", "preference", "--preference-set", "helpful"]
+    done = invoke("data", "check", path, *options)
+    assert done.exit_code == 0
+    assert "2 rows; question from 'question'\n" in done.stdout
+    done = invoke("data", "check", path, "--grader", "preference")
+    assert done.exit_code == 2
+    assert "go together" in done.stderr

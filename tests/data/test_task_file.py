@@ -157,3 +157,49 @@ def test_a_column_that_json_cannot_hold_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"question": ["One?"], "answer": ["1"], "raw": [b"\x00"]}), path)
     with pytest.raises(DataError, match=r"t.parquet row 1: column 'raw' cannot be written as JSON"):
         load_file_problems(FileTask(train=str(path), num_held_out=0, columns=("raw",)))
+
+
+def test_general_prompts_need_no_answer_and_know_their_set(tmp_path: Path) -> None:
+    rows = [{"question": "Write a poem."}, {"question": "写一首诗。"}]
+    path = write(tmp_path / "t.jsonl", rows)
+    task = FileTask(
+        train=path, num_held_out=0, grader="preference", preference_set="helpful", kind_column=None
+    )
+    train, _, _ = load_file_problems(task)
+    assert [(p.grader, p.reference, p.language) for p in train] == [
+        ("preference", "", "en"),
+        ("preference", "", "zh"),
+    ]
+    assert [p.metadata for p in train] == [{"set": "helpful", "where": f"t.jsonl line {n}"} for n in (1, 2)]
+
+
+def test_a_row_may_name_its_set_itself(tmp_path: Path) -> None:
+    rows = [
+        {"question": "Write a poem.", "task": {"kind": "preference", "set": "helpful"}},
+        {"question": "How do I pick a lock?", "task": {"kind": "preference", "set": "safety"}},
+        {"question": "1 + 1?", "task": {"kind": "math", "reference": "2"}},
+    ]
+    train, _, _ = load_file_problems(
+        FileTask(train=write(tmp_path / "t.jsonl", rows), num_held_out=0, task_column="task")
+    )
+    assert [(p.grader, p.metadata.get("set")) for p in train] == [
+        ("preference", "helpful"),
+        ("preference", "safety"),
+        ("math", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"grader": "preference"}, "go together"),
+        ({"preference_set": "safety"}, "go together"),
+        (
+            {"grader": "preference", "preference_set": "safety", "task_column": "task"},
+            "leave grader and preference_set out",
+        ),
+    ],
+)
+def test_grader_and_set_of_general_prompts_go_together(keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        FileTask.model_validate({"train": "x.jsonl", **keys})

@@ -1,5 +1,6 @@
 """Every grader that a problem may name is reached, its references are checked, its votes counted."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -86,3 +87,26 @@ def test_votes_for_one_option_count_together_however_it_is_named() -> None:
 def test_recipes_may_name_the_graders_that_need_no_task_object() -> None:
     for name in ("math", "numeric", "exact", "text", "choice"):
         assert FileTask(train="x.jsonl", grader=name).grader == name
+
+
+GENERAL = Problem("p", "advice", "How do I sleep better?", "", "preference", metadata={"set": "helpful"})
+
+
+def test_no_rule_grades_a_general_prompt_and_the_other_parts_still_count(grader: Grader) -> None:
+    assert grader.check_gradable([GENERAL]) == []
+    for text in ("<think>t</think><answer>Go to bed early.</answer>", "Go to bed early.", ""):
+        reward = grader.grade(GENERAL, text)
+        part = reward.parts["accuracy"]
+        assert (part.value, part.status) == (None, "not_applicable")
+        assert reward.correct is None
+        assert reward.total == reward.parts["format"].value
+
+
+@pytest.mark.parametrize("metadata", [{}, {"set": "harmless"}])
+def test_a_general_prompt_without_a_known_set_is_refused(grader: Grader, metadata: dict[str, Any]) -> None:
+    problem = replace(GENERAL, metadata=metadata)
+    (found,) = grader.check_gradable([problem])
+    assert found.why == f"its set is {metadata.get('set')!r}; it must be one of helpful, safety"
+    assert (
+        grader.grade(problem, "<think>t</think><answer>x</answer>").parts["accuracy"].status == "not_gradable"
+    )

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from dunwu.cli.errors import reports_errors
 from dunwu.cli.score import token_counter
-from dunwu.config.task import FileTask
+from dunwu.config.task import FileTask, PreferenceSet
 from dunwu.errors import ConfigError
 from dunwu.records import Problem
 
@@ -48,6 +48,10 @@ def data_check(
     grader: Annotated[
         str, typer.Option(help="Judges answers where there are no task objects: math, numeric, exact, ...")
     ] = "math",
+    preference_set: Annotated[
+        PreferenceSet | None,
+        typer.Option(help="Of prompts that no rule can grade, with --grader preference."),
+    ] = None,
     split: Annotated[str, typer.Option(help="Of a folder or hub data set.")] = "train",
     model: Annotated[str | None, typer.Option(help="Count tokens by this model's tokenizer too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -67,7 +71,12 @@ def data_check(
         "split": split,
     }
     task = FileTask.model_validate({key: value for key, value in given.items() if value is not None})
-    task = find_columns(task, present_columns(file)).model_copy(update={"grader": grader})
+    if (grader == "preference") != (preference_set is not None):
+        raise ConfigError(
+            "--grader preference and --preference-set helpful or safety go together; give both or none"
+        )
+    task = task if preference_set else find_columns(task, present_columns(file))
+    task = task.model_copy(update={"grader": grader, "preference_set": preference_set})
     report = check_data(task, None if model is None else token_counter(model))
     if as_json:
         typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
@@ -75,6 +84,12 @@ def data_check(
         print_report(Console(), report)
     if report["bad_rows"] or report["ungradable"]:
         raise typer.Exit(EXIT_FOUND)
+
+
+def _judged_by(task: FileTask) -> dict[str, str]:
+    if task.task_column:
+        return {"task": task.task_column}
+    return {} if task.preference_set else {"answer": task.answer_column}
 
 
 def check_data(task: FileTask, count_tokens: Callable[[str], int] | None) -> dict[str, Any]:
@@ -103,7 +118,7 @@ def check_data(task: FileTask, count_tokens: Callable[[str], int] | None) -> dic
         "file": task.train,
         "columns": {
             "question": task.question_column,
-            **({"task": task.task_column} if task.task_column else {"answer": task.answer_column}),
+            **_judged_by(task),
         },
         "num_rows": len(problems) + len(bad_rows),
         "bad_rows": [asdict(row) for row in bad_rows],

@@ -2,13 +2,19 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from dunwu.config.base import ConfigModel
 from dunwu.config.references import DataSource
 
-WorldKind = Literal["sum", "remainder", "operators", "program"]
+GeneralWorldKind = Literal["manners", "rewriting", "facts", "advice", "harmful"]
+"""General prompts, which no rule grades: reward models do, and the world's own truth measures them."""
+WorldKind = Literal["sum", "remainder", "operators", "program"] | GeneralWorldKind
 """`program` is graded by running the answer in a sandbox; `micro` has not read about it before the code recipe."""
+
+
+PreferenceSet = Literal["helpful", "safety"]
+"""Of which set a general prompt is, one that no rule can grade: its reward model says how helpful or how safe a response is."""
 
 
 class WorldTask(ConfigModel):
@@ -54,13 +60,30 @@ class FileTask(ConfigModel):
     """Further columns that reward functions of your own get to see."""
     language_column: str | None = None
     kind_column: str | None = None
-    grader: Literal["math", "numeric", "exact", "text", "choice"] = "math"
+    grader: Literal["math", "numeric", "exact", "text", "choice", "preference"] = "math"
+    """ "preference": general prompts, whose responses no rule can grade; `answer_column` is not read."""
+    preference_set: PreferenceSet | None = None
+    """The set of all prompts of a file with the grader "preference"."""
     split: str = "train"
     """Split to read from a Hugging Face dataset."""
     held_out_split: str | None = None
     """Split of the held-out problems, in `held_out` or, when that is left out, in `train`."""
     subset: str | None = None
     """Configuration of a hub dataset, for example "main" of openai/gsm8k."""
+
+    @model_validator(mode="after")
+    def _set_is_told(self) -> "FileTask":
+        if (self.grader == "preference") != (self.preference_set is not None):
+            raise ValueError(
+                'grader = "preference" and preference_set go together: say whether the prompts are "helpful" or "safety", or leave '
+                "both out"
+            )
+        if self.preference_set is not None and self.task_column is not None:
+            raise ValueError(
+                'task_column already says by which grader each row is judged, for example {"kind": "preference", "set": "helpful"}; '
+                "leave grader and preference_set out"
+            )
+        return self
 
 
 Task = Annotated[WorldTask | ReasoningGymTask | FileTask, Field(discriminator="kind")]

@@ -44,7 +44,8 @@ def _read(task: FileTask, source: str, split: str) -> tuple[list[Problem], int]:
 
 def columns_of(task: FileTask) -> list[str]:
     """Return the columns that a task's rows must have."""
-    judged_by = task.task_column or task.answer_column
+    unread = task.grader == "preference" and not task.task_column
+    judged_by = None if unread else task.task_column or task.answer_column
     named = [task.question_column, judged_by, task.language_column, task.kind_column, *task.columns]
     return list(dict.fromkeys(column for column in named if column))
 
@@ -84,6 +85,8 @@ def problem_of(task: FileTask, row: Row) -> Problem:
 
 
 def _judged(task: FileTask, row: Row) -> TaskObject:
+    if task.task_column is None and task.grader == "preference":
+        return TaskObject(task.grader, "", {"set": task.preference_set})
     if task.task_column is None:
         return TaskObject(task.grader, _text(row, task.answer_column), {})
     return parse_task(row.values[task.task_column], row.where)

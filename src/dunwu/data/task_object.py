@@ -3,6 +3,7 @@
     {"kind": "math", "reference": "1/2"}
     {"kind": "code", "language": "python", "tests": [{"stdin": "1 2", "stdout": "3"}]}
     {"kind": "choice", "options": ["red", "green"], "reference": "B"}
+    {"kind": "preference", "set": "helpful"}
 
 `kind` becomes the problem's grader, `reference` its reference, and all else its metadata. Whether the grader can
 judge by them is the grader's business (`Grader.check_gradable`). Called by `data.task_file` and `dunwu score`.

@@ -5,7 +5,9 @@ A grader is one function in a file of its own and one case in each of the three 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
 
+from dunwu.config.task import PreferenceSet
 from dunwu.data.world.problems import score_operators
 from dunwu.records import Problem, RewardPart
 from dunwu.rewards.answers import AnswerSource
@@ -24,14 +26,23 @@ from dunwu.rewards.worker_pool import JobLostError, WorkerPool
 
 GRADERS = (
     *("math", "numeric", "exact", "text", "choice", "countdown", "instructions", "operators"),
-    *("reasoning_gym", "code"),
+    *("reasoning_gym", "code", "preference"),
 )
+
+
+def preference_fault(problem: Problem) -> str | None:
+    """Return why no reward model can be chosen for a general prompt; None if one can."""
+    found, known = problem.metadata.get("set"), get_args(PreferenceSet)
+    return None if found in known else f"its set is {found!r}; it must be one of {', '.join(known)}"
+
+
 _FAULTS: Mapping[str, Callable[[Problem], str | None]] = {
     "exact": text_fault,
     "text": text_fault,
     "choice": choice_fault,
     "countdown": countdown_fault,
     "instructions": instructions_fault,
+    "preference": preference_fault,
 }
 """What is wrong with a problem's own data, cheap enough to be looked at in every grading."""
 _WHERE: Mapping[AnswerSource, str] = {
@@ -56,7 +67,8 @@ class ProblemGraders:
         self._gym = GymGrader(pool, cpu_seconds)
 
     def judge(self, item: GradingItem, answer_from: Sequence[AnswerSource]) -> RewardPart:
-        """Return 1 if the problem's grader accepts the answer, 0 if not; "not_gradable" for a bad reference.
+        """Return 1 if the problem's grader accepts the answer, 0 if not; "not_gradable" for a bad reference, "not_applicable"
+        for a prompt that no rule can grade.
 
         Args:
             item: `answer` was looked for in the forms `answer_from`.
@@ -64,6 +76,8 @@ class ProblemGraders:
         problem, answer, reference = item.problem, item.answer, item.problem.reference
         if problem.grader in _FAULTS and (fault := _FAULTS[problem.grader](problem)) is not None:
             return RewardPart(None, "not_gradable", fault)
+        if problem.grader == "preference":
+            return RewardPart(None, "not_applicable", "no rule grades this prompt")
         if problem.grader == "instructions":  # the whole response is judged, not an answer within it
             return judge_instructions(item.summary, problem)
         if problem.grader == "code":  # has bounds of its own
@@ -118,7 +132,7 @@ class ProblemGraders:
             case "numeric":
                 is_number = judge_numeric("", reference_text(reference)) is not None
                 return None if is_number else f"{reference!r} is not a number"
-            case "exact" | "text" | "choice" | "countdown" | "instructions":
+            case "exact" | "text" | "choice" | "countdown" | "instructions" | "preference":
                 return _FAULTS[problem.grader](problem)
             case "operators":
                 return None if score_operators(reference, problem) else f"{reference!r} does not solve it"
