@@ -11,6 +11,7 @@ from dunwu.data.separation import drop_duplicates, require_separate
 from dunwu.data.task_file import load_file_problems
 from dunwu.data.task_reasoning_gym import load_gym_held_out, load_gym_problems
 from dunwu.data.world.problems import generate_problems
+from dunwu.errors import DataError
 from dunwu.records import Problem
 
 _WORLD_HELD_OUT_SEED = 0  # not the run's: runs with different seeds are judged on the same problems
@@ -66,6 +67,22 @@ def load_held_out(task: Task) -> tuple[Problem, ...]:
 
 def _world_held_out(task: WorldTask) -> list[Problem]:
     return generate_problems(task.kinds, task.languages, task.num_held_out, _WORLD_HELD_OUT_SEED, "held_out")
+
+
+def first_held_out(problems: Sequence[Problem], wanted: int, key: str = "num_problems") -> Sequence[Problem]:
+    """Return the first `wanted` of a task's held-out problems.
+
+    Args:
+        key: of the recipe that says how many, for the message.
+    Raises:
+        DataError: there are fewer.
+    """
+    if len(problems) < wanted:
+        raise DataError(
+            f"{key} is {wanted}, but the task has {len(problems)} held-out problems; lower it, or give the task more held-out "
+            "problems"
+        )
+    return problems[:wanted]
 
 
 def fingerprint(problem_sets: ProblemSets) -> str:

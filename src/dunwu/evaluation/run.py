@@ -13,17 +13,15 @@ from dunwu.config.output_form import OutputForm
 from dunwu.config.reward import RewardConfig
 from dunwu.config.task import Task, Template
 from dunwu.config.training import EvaluationConfig, ModelConfig, SamplingConfig
-from dunwu.data.tasks import load_problems
+from dunwu.data.tasks import first_held_out, load_problems
 from dunwu.data.templates import render
-from dunwu.errors import DataError
 from dunwu.functional.passk import Estimate, cons_at_k, pass_at_k
 from dunwu.functional.reflection import checks_itself
 from dunwu.models.loading import load_policy
 from dunwu.records import Prompt, Rollout, RolloutGroup, SamplingParams
 from dunwu.rewards.grading import Grader
 from dunwu.rewards.output_form import all_marks, require_opened
-from dunwu.rollout.collection import Collector, policy_decoder, sampling_params
-from dunwu.rollout.embedded import EmbeddedEngine
+from dunwu.rollout.collection import Collector, open_collector, sampling_params
 from dunwu.runs.progress import Progress
 
 
@@ -89,21 +87,15 @@ def evaluate_model(
         ModelError: the model cannot be loaded.
         ConfigError: the prompts do not end as the output form says.
     """
-    held_out = load_problems(task, seed).held_out[: evaluation.num_problems]
-    if len(held_out) < evaluation.num_problems:
-        raise DataError(
-            f"num_problems is {evaluation.num_problems}, but the task has {len(held_out)} held-out problems; ask for "
-            "fewer, or give the task more"
-        )
+    held_out = first_held_out(load_problems(task, seed).held_out, evaluation.num_problems)
     with Grader(rewards, output_form=output_form) as grader:
         grader.require_gradable(held_out)
         policy = load_policy(model)
         prompts = [render(template, problem, policy.tokenizer) for problem in held_out]
         require_opened(prompts, output_form)
-        engine = EmbeddedEngine(policy)
-        try:
+        with open_collector(policy, grader, keep=all_marks(output_form)) as collector:
             return evaluate(
-                Collector(engine, policy_decoder(policy, all_marks(output_form)), grader),
+                collector,
                 prompts,
                 num_samples=evaluation.samples_per_problem,
                 sampling=sampling_params(sampling, policy),
@@ -111,8 +103,6 @@ def evaluate_model(
                 seed_path=("evaluation",),
                 on_progress=lambda done, total: progress.evaluation("evaluation", done, total),
             )
-        finally:
-            engine.close()
 
 
 def summarise(groups: Sequence[RolloutGroup], num_samples: int) -> dict[str, Any]:

@@ -1,17 +1,18 @@
 """From prompts to graded rollouts: generate with an engine, decode once, grade beside generation.
 
 The engine and the grader are given; a completion is handed to the grader the moment it is finished, so that grading overlaps
-generation. Called by the RL loop and by evaluation.
+generation. Called by whatever samples and grades: the RL loop, evaluation, the stages that make data.
 """
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dunwu.config.training import SamplingConfig
+from dunwu.config.training import EngineConfig, SamplingConfig
 from dunwu.functional.intervals import Interval
 from dunwu.functional.seeds import derive_seed
 from dunwu.models.policy import Policy
@@ -25,6 +26,7 @@ from dunwu.records import (
     Rollout,
     SamplingParams,
 )
+from dunwu.rollout.embedded import EmbeddedEngine
 from dunwu.rollout.engine import RolloutEngine
 from dunwu.rollout.timeline import CollectTimes
 
@@ -164,3 +166,19 @@ class Collector:
         taken = list(self.times)
         self.times.clear()
         return taken
+
+
+@contextmanager
+def open_collector(
+    policy: Policy, grader: GradingService, *, keep: Sequence[str], engine: EngineConfig | None = None
+) -> Iterator[Collector]:
+    """Give a collector that samples a policy by dunwu's own engine, and take the engine down afterwards.
+
+    Args:
+        keep: special tokens that stay in the text (`policy_decoder`): the marks of the output form.
+    """
+    running = EmbeddedEngine(policy, engine)
+    try:
+        yield Collector(running, policy_decoder(policy, keep), grader)
+    finally:
+        running.close()
