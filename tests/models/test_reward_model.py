@@ -43,9 +43,12 @@ def padded_scores(folder, conversations, dtype=torch.float32):
         return model(input_ids=ids, attention_mask=mask).logits[:, 0].float()
 
 
-def test_transformers_gives_the_same_scores(family, make, tmp_path, random_ids):
+@pytest.mark.parametrize(
+    "kind", ["llama", "smollm2", "llama31", "qwen2", "qwen3", "gemma3", "gemma2", "deepseek_v3"]
+)
+def test_transformers_gives_the_same_scores(kind, make, tmp_path, random_ids):
     """After saving, loading there, and padding a batch; and our own loading."""
-    reward_model = make(family)
+    reward_model = make(kind)
     conversations = [(*random_ids(n, seed=n), 257) for n in (3, 17, 9, 30)]
     ours = reward_model.scores(conversations, 32)
     assert len(set(ours)) == 4
@@ -93,7 +96,7 @@ def test_the_head_follows_from_the_seed_and_leaves_the_body(make, tiny_policy):
     weights = [model.model.score.weight for model in (first, again, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
-    assert float(make("deepseek_v3").model.score.weight.std()) == pytest.approx((1 / 33) ** 0.5, rel=0.5)
+    assert float(first.model.score.weight.detach().std()) == pytest.approx((1 / 33) ** 0.5, rel=0.5)
     body = tiny_policy("llama").model.base_model.state_dict()
     assert all(torch.equal(value, body[name]) for name, value in first.model.base_model.state_dict().items())
 
@@ -171,10 +174,9 @@ def test_what_is_no_reward_model_is_told(make, tiny_policy, tmp_path):
         load_reward_model(ModelConfig(path=str(tmp_path / "nothing")))
 
 
-def test_an_architecture_without_a_classifier_is_told(tiny_policy, monkeypatch):
-    monkeypatch.setattr(module, "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING", {})
-    with pytest.raises(ModelError, match="no sequence classifier for llama models"):
-        make_reward_model(tiny_policy("llama"), judges="summary", seed=0)
+def test_an_architecture_without_a_classifier_is_told(make):
+    with pytest.raises(ModelError, match="no sequence classifier for granite models"):
+        make("granite")
 
 
 def test_a_classifier_that_is_not_known_is_told(tiny_policy, monkeypatch):

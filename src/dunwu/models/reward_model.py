@@ -273,7 +273,8 @@ def load_reward_model(config: ModelConfig, device: str | torch.device | None = N
     model, info = loaded
     if missing := sorted(info["missing_keys"]):
         raise ModelError(
-            f"{source} lacks {len(missing)} of a reward model's weights ({', '.join(missing[:3])}); they would be random. Is it a sequence classifier, and complete?"
+            f"{source} lacks {len(missing)} of a reward model's weights ({', '.join(missing[:3])}); they would be "
+            "random. Is it a sequence classifier, and complete?"
         )
     disable_dropout(model)
     make_lean(model)

@@ -7,13 +7,23 @@ policy wrote.
 import re
 from typing import Literal
 
+from dunwu.config.output_form import OutputForm, ThinkAnswerForm
 from dunwu.records import FinishReason
-from dunwu.rewards.output_form import ANSWER_OPEN
+from dunwu.rewards.output_form import ANSWER_OPEN, split
 
 AnswerSource = Literal["answer_tag", "boxed", "text"]
 
 _BOXED_OR_BRACE = re.compile(r"\\boxed\s*\{|\\.|[{}]", re.DOTALL)
 _ANSWER_TAG = re.compile(r"</?answer>")
+
+
+def final_summary(text: str, form: OutputForm) -> str | None:
+    """Return what the user is to read of a completion, without marks: what follows the thinking, and in R1-Zero's form what the
+    last <answer> there holds ("" without one). None while thinking is still open."""
+    summary = split(text, form).summary
+    if summary is not None and isinstance(form, ThinkAnswerForm):
+        summary = last_tagged(summary) or ""
+    return None if summary is None else summary.strip()
 
 
 def last_tagged(text: str) -> str | None:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dunwu.config.output_form import ThinkAnswerForm
 from dunwu.config.sampled_data import SampledDataConfig
 from dunwu.records import Problem, Rollout, RolloutGroup
-from dunwu.rewards.answers import extract_answer, last_tagged
+from dunwu.rewards.answers import extract_answer, final_summary
 from dunwu.rewards.output_form import split
 from dunwu.rewards.readability import unreadable
 
@@ -73,16 +72,13 @@ def _candidate(problem: Problem, rollout: Rollout, config: SampledDataConfig) ->
     parts = split(rollout.text, config.output_form)
     summary = parts.summary
     part = rollout.reward.parts[config.accuracy.part_name]
-    content = summary or ""
-    if isinstance(config.output_form, ThinkAnswerForm):
-        content = (last_tagged(content) or "") if summary is not None else ""
     thinking = "" if parts.reasoning is None or config.output_form.kind == "plain" else parts.reasoning
     found = (extract_answer(summary, form) for form in config.accuracy.answer_from)
     candidate = Candidate(
         problem=problem,
         sample=rollout.sample_index,
         thinking=thinking.strip(),
-        content=content.strip(),
+        content=final_summary(rollout.text, config.output_form) or "",
         answer=next((answer for answer in found if answer is not None), ""),
         correct=None if part.value is None else part.value >= 1.0,
     )

@@ -22,6 +22,11 @@ def policy_folder(checkpoint: Path) -> Path:
 def save_weights(policy: Policy, optimizer: MasterAdamW, folder: Path) -> None:
     """Write the policy and the optimizer's state."""
     save_policy(policy, policy_folder(folder))
+    save_optimizer(optimizer, folder)
+
+
+def save_optimizer(optimizer: MasterAdamW, folder: Path) -> None:
+    """Write the optimizer's state."""
     torch.save(optimizer.state_dict(), folder / _OPTIMIZER)
 
 
