@@ -23,17 +23,17 @@ def test_the_weight_is_not_a_copy(tiny_model):
 
 
 def test_every_part_written_out():
-    head = Head(torch.eye(3), torch.tensor([0.0, 1.0, -1.0]), softcap=2.0, scale=0.5)
+    layer = torch.nn.Linear(3, 3)
+    layer.load_state_dict({"weight": torch.eye(3), "bias": torch.tensor([0.0, 1.0, -1.0])})
+    head = Head(layer, softcap=2.0, scale=0.5)
     logits = head.logits(torch.tensor([[2.0, 4.0, 6.0]]).to(torch.float32))
     expected = 2 * torch.tanh(torch.tensor([[1.0, 3.0, 2.0]]) / 2)
     torch.testing.assert_close(logits, expected)
 
 
 def test_logits_are_float32():
-    assert (
-        Head(torch.ones(4, 2, dtype=torch.bfloat16)).logits(torch.ones(1, 2, dtype=torch.bfloat16)).dtype
-        == torch.float32
-    )
+    head = Head(torch.nn.Linear(2, 4, dtype=torch.bfloat16))
+    assert head.logits(torch.ones(1, 2, dtype=torch.bfloat16)).dtype == torch.float32
 
 
 def test_a_model_without_output_layer_is_refused(tiny_model):

@@ -8,7 +8,8 @@ Shape legend: T rows of a packed row, N targets, B sequences, D hidden size, V v
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, chain
 from typing import Any
@@ -24,6 +25,7 @@ from dunwu.models.decode_attention import DecodeContext, Running
 from dunwu.models.head import Head, find_head
 from dunwu.models.kv_cache import CacheSize, KvCache, PrefillContext
 from dunwu.models.packed_plan import make_plan
+from dunwu.models.tiled_weights import tiled_weights
 from dunwu.records import PackedBatch, Segment
 
 
@@ -144,6 +146,12 @@ class Policy:
         """
         context = DecodeContext(cache, running, own_B, int(own_B.max()) + 1)
         return self.head.logits(self._run(token_ids_B, running.prompt_lengths_B + own_B, context))
+
+    @contextmanager
+    def many_steps(self) -> Iterator[None]:
+        """Prepare for many decode steps; inside, the weights must not change."""
+        with tiled_weights(self.model):
+            yield
 
     def enable_gradient_checkpointing(self) -> None:
         """Recompute each layer in the backward pass instead of keeping its activations."""

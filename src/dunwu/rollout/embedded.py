@@ -6,7 +6,7 @@ falls free. A sample's tokens depend on its prompt, its seed and the weights alo
 sequences are `batch`'s, the arithmetic is `models.policy`'s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dunwu.config.training import EmbeddedEngine as EmbeddedEngineConfig
 from dunwu.errors import ConfigError
@@ -51,16 +51,8 @@ class EmbeddedEngine:
                 on_finished(sample.request, sample.index, completion)
 
         batch = self._new_batch(requests, sampling)
-        round_ = batch.scheduler.next_round()
-        while True:
-            ended = batch.start(round_, on_token)
-            if not ended and batch.scheduler.num_running:
-                ended = batch.advance(on_token)
-            for slot in ended:
-                finished(batch.scheduler.running[slot], batch.completion(slot))
-            if len(ended) == batch.scheduler.num_running and not batch.scheduler.num_waiting:
-                break
-            round_ = batch.scheduler.next_round(ended)
+        with self.policy.many_steps():
+            self._run(batch, finished, on_token)
         completions = [[c for c in group if c is not None] for group in results]
         assert [len(group) for group in completions] == [len(request.seeds) for request in requests]
         return completions
@@ -72,6 +64,21 @@ class EmbeddedEngine:
 
     def close(self) -> None:
         """Nothing is held between calls of `generate`."""
+
+    def _run(
+        self, batch: Batch, finished: Callable[[Sample, Completion], None], on_token: OnToken | None
+    ) -> None:
+        """Rounds of starting, decoding and ending, until nothing runs or waits."""
+        round_ = batch.scheduler.next_round()
+        while True:
+            ended = batch.start(round_, on_token)
+            if not ended and batch.scheduler.num_running:
+                ended = batch.advance(on_token)
+            for slot in ended:
+                finished(batch.scheduler.running[slot], batch.completion(slot))
+            if len(ended) == batch.scheduler.num_running and not batch.scheduler.num_waiting:
+                return
+            round_ = batch.scheduler.next_round(ended)
 
     def _check(self, requests: Sequence[GenerationRequest], sampling: SamplingParams) -> None:
         if sampling.max_new_tokens < 1:

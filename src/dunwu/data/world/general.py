@@ -98,7 +98,7 @@ def general_problem(problem: Problem) -> GeneralProblem:
             f"problem {problem.id} is none of the embedded world's general prompts ({', '.join(GENERAL_KINDS)}), and only about "
             "those does the world know what a good answer is; use a reward model or a judge for others"
         )
-    return GeneralProblem(problem.kind, tuple(slots))  # type: ignore[arg-type]  # checked above
+    return GeneralProblem(problem.kind, tuple(slots))
 
 
 def helpfulness(problem: Problem, summary: str) -> float:
