@@ -65,7 +65,7 @@ class Size:
     reading: float
 
 
-SIZES = {"micro": Size(128, 384, 4, 1.0), "nano": Size(96, 256, 3, 0.6)}
+SIZES = {"micro": Size(128, 384, 4, 1.0), "nano": Size(96, 256, 3, 0.4)}
 PHASES = (
     Phase(TEXTBOOK, 2400, 1.0, 1.0, warmup=100),
     Phase(SHARES, 800, 1.0, 0.795, hold=440, restarts_optimizer=False),

@@ -159,3 +159,18 @@ def test_examples_stand_before_each_question(tmp_path: Path, greetings: Path) ->
     for group in groups:
         assert group.prompt.text == f"{examples.read_text().strip()}\n\n{group.prompt.problem.question}\n"
         assert "1+1" not in group.prompt.problem.question
+
+
+def test_written_conversations_of_the_world_are_joined(tmp_path: Path) -> None:
+    world = {"num_conversations": 60, "kinds": ["advice", "harmful"], "good_share": 1.0}
+    recipe = make_recipe("cold_start", joined_world=world)
+    run_recipe(recipe, tmp_path / "run", QuietProgress())
+    run = RunFolder.read(tmp_path / "run")
+    (record,) = run.read_summary()
+    rows = [row for row in rows_of(run, "cold_start") if row["source"] == "general"]
+    assert record["joined"] == {"general": len(rows)}
+    assert 40 < len(rows) <= 60  # the same conversation is taken once
+    answers = [row["messages"][1] for row in rows]
+    assert all(answer["reasoning_content"] for answer in answers)
+    refusals = ("Sorry, I will not help", "对不起，这件事我不帮")
+    assert 10 < sum(answer["content"].startswith(refusals) for answer in answers) < 50

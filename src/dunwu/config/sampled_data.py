@@ -3,7 +3,7 @@
 Thresholds and counts are stated in no paper (docs/departures.md).
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -13,10 +13,11 @@ from dunwu.config.output_form import R1_ZERO_FORM, OutputForm
 from dunwu.config.references import DataSources, FileName, ModelName, Product
 from dunwu.config.reward import AccuracyReward
 from dunwu.config.shaping import LanguageCode
-from dunwu.config.task import R1ZeroTemplate, Task, Template
+from dunwu.config.task import GeneralWorldKind, R1ZeroTemplate, Task, Template
 from dunwu.config.training import EmbeddedEngine, EngineConfig, SamplingConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class ReadabilityConfig(ConfigModel):
@@ -50,7 +51,7 @@ class ReadabilityConfig(ConfigModel):
 class JoinedData(ConfigModel):
     """Conversations of your own that are put beside the sampled ones, as they are."""
 
-    label: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = "own"
+    label: Label = "own"
     """What they are, for example "writing"; each row bears it, and counts are told by it."""
     sources: DataSources
     """JSONL or Parquet files, data set folders, hub names, or "stage:NAME"."""
@@ -58,6 +59,18 @@ class JoinedData(ConfigModel):
     split: str = "train"
     thinking: Literal["keep", "drop"] = "keep"
     """ "drop": without chain of thought, as for queries that need none ("hello")."""
+
+
+class WrittenWorld(ConfigModel):
+    """Conversations on general prompts of the embedded world, as they were written for fine-tuning: thought about, and not all of
+    them good. They stand for the general data that the recipe takes from elsewhere."""
+
+    label: Label = "general"
+    kinds: Annotated[tuple[GeneralWorldKind, ...], Field(min_length=1)] = get_args(GeneralWorldKind)
+    languages: Annotated[tuple[Literal["en", "zh"], ...], Field(min_length=1)] = ("en", "zh")
+    num_conversations: PositiveInt = 1000
+    good_share: Share = 0.6
+    """Share of the best answers; the rest are careless, so that preference rewards have something to teach."""
 
 
 class SampledDataConfig(ConfigModel):
@@ -89,6 +102,7 @@ class SampledDataConfig(ConfigModel):
     engine: EngineConfig = EmbeddedEngine()
     readability: ReadabilityConfig = ReadabilityConfig()
     joined: tuple[JoinedData, ...] = ()
+    joined_world: WrittenWorld | None = None
 
     @model_validator(mode="after")
     def _draws_differ(self) -> "SampledDataConfig":

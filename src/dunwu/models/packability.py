@@ -53,7 +53,7 @@ def check_packable(model: PreTrainedModel) -> None:
         raise ModelError(
             f"{name} does more in its attention than it asks of a replacement; it cannot be trained packed"
         )
-    logits_TV = find_head(model).logits(packed.hidden_TD.to(model.dtype))
+    logits_TV = find_head(model).logits_of_weights(packed.hidden_TD.to(model.dtype))
     if _differ(logits_TV, packed.logits_TV, model.dtype):
         raise ModelError(
             f"{name} does something to its logits that dunwu does not know; it cannot be trained"

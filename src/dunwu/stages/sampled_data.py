@@ -19,14 +19,14 @@ from dunwu.config.sft import MessagesData
 from dunwu.data.conversations import Conversation, ConversationSet
 from dunwu.data.tasks import fingerprint, load_problems
 from dunwu.data.templates import render
+from dunwu.data.world.corpus import written_conversations
 from dunwu.errors import ConfigError, DataError
 from dunwu.models.loading import load_policy
 from dunwu.models.policy import Policy
 from dunwu.records import Problem, Prompt, RolloutGroup
 from dunwu.rewards.grading import Grader
 from dunwu.rewards.output_form import all_marks, require_opened
-from dunwu.rollout.collection import Collector, policy_decoder, sampling_params
-from dunwu.rollout.embedded import EmbeddedEngine
+from dunwu.rollout.collection import Collector, open_collector, sampling_params
 from dunwu.runs.chunks import ChunkFiles
 from dunwu.runs.files import canonical_json
 from dunwu.stages.candidates import Candidate, candidates_of, normalised
@@ -56,7 +56,8 @@ def run_sampled_data(
         DataError: references that cannot be graded; rows to be joined that are no conversations; nothing was kept.
     """
     loop = _DataLoop(config, context)
-    joined = list(_joined_rows(config.joined))  # read first: a mistake in them should not cost the sampling
+    # read first: a mistake in them should not cost the sampling
+    joined = list(_joined_rows(config, context.seed))
     with Grader([config.accuracy], output_form=config.output_form, service=config.grading) as grader:
         grader.require_gradable([problem for problem in loop.problems if problem.grader not in judged])
         loop.go_back()
@@ -73,7 +74,6 @@ class _Sampler:
 
     policy: Policy
     collector: Collector
-    engine: EmbeddedEngine
 
 
 class _DataLoop:
@@ -117,21 +117,14 @@ class _DataLoop:
         """Sample and grade the chunks that are still to be sampled."""
         if self.done >= len(self.chunks):
             return
-        sampler = self._open_sampler(grader)
-        try:
-            for chunk in self.chunks[self.done :]:
-                self._sample_chunk(sampler, chunk)
-        finally:
-            sampler.engine.close()
-
-    def _open_sampler(self, grader: Grader) -> _Sampler:
         policy = load_policy(self.context.model)
-        engine = EmbeddedEngine(policy, self.config.engine)
-        decode = policy_decoder(policy, all_marks(self.config.output_form))
         prompts = self._prompts(policy, self.problems)
         require_opened(prompts, self.config.output_form)
         _check_lengths(self.config, policy, prompts)
-        return _Sampler(policy, Collector(engine, decode, grader), engine)
+        marks = all_marks(self.config.output_form)
+        with open_collector(policy, grader, keep=marks, engine=self.config.engine) as collector:
+            for chunk in self.chunks[self.done :]:
+                self._sample_chunk(_Sampler(policy, collector), chunk)
 
     def _prompts(self, policy: Policy, problems: Sequence[Problem]) -> list[Prompt]:
         examples = _few_shot(self.config)
@@ -304,11 +297,21 @@ def _check_lengths(config: SampledDataConfig, policy: Policy, prompts: Sequence[
         )
 
 
-def _joined_rows(joined: Sequence[JoinedData]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for part in joined:
+def _joined_rows(config: SampledDataConfig, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    for part in config.joined:
         data = MessagesData(train=part.sources, column=part.column, split=part.split)
         for conversation in ConversationSet(data, data.train, data.split):
             yield part.label, {"messages": _messages(conversation, part), "source": part.label}
+    if (world := config.joined_world) is not None:
+        written = written_conversations(
+            world.kinds, world.languages, world.num_conversations, world.good_share, seed
+        )
+        for question, thinking, answer in written:
+            messages = [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": answer, "reasoning_content": thinking},
+            ]
+            yield world.label, {"messages": messages, "source": world.label}
 
 
 def _messages(conversation: Conversation, part: JoinedData) -> list[dict[str, Any]]:
