@@ -10,7 +10,9 @@ from dunwu.config.reward import RewardConfig
 from dunwu.config.stage import RlConfig
 from dunwu.errors import ConfigError
 
-REWARD_KINDS = tuple(models_of(RewardConfig))
+REWARD_KINDS = tuple(
+    kind for kind in models_of(RewardConfig) if kind != "preference"
+)  # that one needs whole rollouts
 _STAGE = re.compile(r"stages\.(r1_zero|0)(\.|\n +)")  # the user knows of no stage here
 _ANYWHERE = ["answer_tag", "boxed", "text"]
 

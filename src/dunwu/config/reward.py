@@ -1,13 +1,13 @@
 """The rewards of a stage: named parts with weights, summed (DeepSeek-R1 eq. 4: the same weight for each)."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, PlainSerializer, PositiveFloat, PositiveInt, model_validator
 
 from dunwu.config.code import CodeConfig
-from dunwu.config.references import FunctionPath
+from dunwu.config.references import FunctionPath, RewardModelName
 from dunwu.config.reward_base import RewardBase
 from dunwu.config.sandbox import BubblewrapSandbox, SandboxConfig
 from dunwu.config.shaping import CosineLengthReward, ShapingReward
@@ -63,8 +63,36 @@ class FunctionReward(RewardBase):
     """Calls made at the same time; each process imports the function's module."""
 
 
+class PreferenceReward(RewardBase):
+    """What a reward model thinks of the response to a general prompt, one that no rule can grade: the model of its set, on the
+    final summary alone for helpfulness, on the whole response for harmlessness (facts.md section 5)."""
+
+    kind: Literal["preference"] = "preference"
+    helpful: RewardModelName | None = None
+    """Scores responses to prompts of the set "helpful"; none: the reward does not apply to them."""
+    safety: RewardModelName | None = None
+    """Scores responses to prompts of the set "safety"; none: the reward does not apply to them."""
+    scale: Literal["sigmoid", "none"] = "sigmoid"
+    """The sigmoid of the score less the mean of the model's held-out scores, in units of their spread: 0 to 1, as the rules'
+    rewards. Or the score as it is."""
+
+    @model_validator(mode="after")
+    def _has_a_model(self) -> "PreferenceReward":
+        if self.helpful is None and self.safety is None:
+            raise ValueError(
+                "a preference reward needs a reward model; name one as `helpful`, as `safety`, or one for each"
+            )
+        return self
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """The names of its reward models by the set of prompts."""
+        named = {"helpful": self.helpful, "safety": self.safety}
+        return {of_set: name for of_set, name in named.items() if name is not None}
+
+
 RuleReward = AccuracyReward | FormatReward | ShapingReward
-RewardConfig = Annotated[RuleReward | FunctionReward, Field(discriminator="kind")]
+RewardConfig = Annotated[RuleReward | FunctionReward | PreferenceReward, Field(discriminator="kind")]
 
 
 def reward_fault(rewards: Sequence[RewardBase]) -> str | None:

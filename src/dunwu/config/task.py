@@ -75,12 +75,12 @@ class FileTask(ConfigModel):
     def _set_is_told(self) -> "FileTask":
         if (self.grader == "preference") != (self.preference_set is not None):
             raise ValueError(
-                'grader = "preference" and preference_set go together: say whether the prompts are "helpful" or "safety", or leave '
+                'grader = "preference" and preference_set go together: say whether prompts are "helpful" or "safety", or leave '
                 "both out"
             )
         if self.preference_set is not None and self.task_column is not None:
             raise ValueError(
-                'task_column already says by which grader each row is judged, for example {"kind": "preference", "set": "helpful"}; '
+                'task_column says by which grader a row is judged, for example {"kind": "preference", "set": "helpful"}; '
                 "leave grader and preference_set out"
             )
         return self

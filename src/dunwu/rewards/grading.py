@@ -18,6 +18,7 @@ from dunwu.config.reward import (
     AccuracyReward,
     FormatReward,
     FunctionReward,
+    PreferenceReward,
     RewardConfig,
     RuleReward,
     reward_fault,
@@ -49,7 +50,8 @@ class Grader:
         service: how many are graded at the same time, and how long one may take.
         num_workers: in place of the service's.
     Raises:
-        ConfigError: two parts have the same name, a part lacks another that it needs, or a language is not known.
+        ConfigError: two parts have the same name, a part lacks another that it needs, a language is not known, or a part needs
+            reward models (`rewards.preference` adds those to whole rollouts).
     """
 
     def __init__(
@@ -62,6 +64,12 @@ class Grader:
     ) -> None:
         if (fault := reward_fault(rewards)) is not None:
             raise ConfigError(fault)
+        for reward in rewards:
+            if isinstance(reward, PreferenceReward):
+                raise ConfigError(
+                    f"the reward {reward.part_name!r} comes from reward models, which score whole rollouts in RL stages and "
+                    "their evaluations, not one completion at a time; leave it out here"
+                )
         require_known_languages(rewards)
         service = service or LocalGrading()
         num_workers = num_workers or service.num_workers or min(4, _num_processors())

@@ -53,6 +53,16 @@ class GradingService(Protocol):
         ...
 
 
+class RolloutScorer(Protocol):
+    """Who adds to graded rollouts what needs many of them at once: scores of reward models."""
+
+    def add(
+        self, problems: Sequence[Problem], rollouts: Sequence[Sequence[Rollout]]
+    ) -> list[tuple[Rollout, ...]]:
+        """Return the rollouts of each problem, in their order, with further parts in their rewards."""
+        ...
+
+
 def policy_decoder(policy: Policy, keep: Sequence[str] = ()) -> Callable[[Sequence[int]], str]:
     """How completions of a policy become text: special tokens, the end of sequence among them, leave no trace.
 
@@ -88,12 +98,14 @@ def sampling_params(config: SamplingConfig, policy: Policy) -> SamplingParams:
 class Collector:
     """An engine, a grader, and `decode`, which turns completion token ids into text without special tokens.
 
+    `scorer` adds to a call's rollouts, once all are graded, what needs them all: scores of reward models.
     `times` holds when the latest calls of `collect` generated and graded, until `take_times`.
     """
 
     engine: RolloutEngine
     decode: Callable[[Sequence[int]], str]
     grader: GradingService
+    scorer: RolloutScorer | None = None
     times: deque[CollectTimes] = field(default_factory=lambda: deque(maxlen=_MAX_TIMES), compare=False)
 
     def collect(
@@ -158,7 +170,13 @@ class Collector:
             for p, of_prompt in enumerate(completions)
         ]
         graded, busy = time.monotonic(), tuple(self.grader.take_busy())
-        self.times.append(CollectTimes(started, (first_token or [started])[0], generated, graded, busy))
+        scored = None
+        if self.scorer is not None:
+            rollouts = self.scorer.add([prompt.problem for prompt in prompts], rollouts)
+            scored = time.monotonic()
+        self.times.append(
+            CollectTimes(started, (first_token or [started])[0], generated, graded, busy, scored)
+        )
         return rollouts
 
     def take_times(self) -> list[CollectTimes]:
@@ -170,15 +188,21 @@ class Collector:
 
 @contextmanager
 def open_collector(
-    policy: Policy, grader: GradingService, *, keep: Sequence[str], engine: EngineConfig | None = None
+    policy: Policy,
+    grader: GradingService,
+    *,
+    keep: Sequence[str],
+    engine: EngineConfig | None = None,
+    scorer: RolloutScorer | None = None,
 ) -> Iterator[Collector]:
     """Give a collector that samples a policy by dunwu's own engine, and take the engine down afterwards.
 
     Args:
         keep: special tokens that stay in the text (`policy_decoder`): the marks of the output form.
+        scorer: adds scores of reward models; None: there are none.
     """
     running = EmbeddedEngine(policy, engine)
     try:
-        yield Collector(running, policy_decoder(policy, keep), grader)
+        yield Collector(running, policy_decoder(policy, keep), grader, scorer)
     finally:
         running.close()

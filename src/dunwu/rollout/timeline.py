@@ -19,6 +19,7 @@ class CollectTimes:
         generated: the last completion was there.
         graded: the last reward was there.
         grading: when at least one grading was at work, each given by its own interval.
+        scored: reward models had scored everything; None where there are none.
     """
 
     started: float
@@ -26,6 +27,7 @@ class CollectTimes:
     generated: float
     graded: float
     grading: tuple[Interval, ...]
+    scored: float | None = None
 
 
 def grading_timings(times: Sequence[CollectTimes]) -> dict[str, Any]:
@@ -36,6 +38,7 @@ def grading_timings(times: Sequence[CollectTimes]) -> dict[str, Any]:
         grading_seconds: while at least one grading was at work.
         grading_overlap_frac: share of grading_seconds during generation; None where nothing took time.
         grading_wait_seconds: after generation, until the last reward was there.
+        scoring_seconds: of reward models, after grading; missing where there were none.
         timeline: seconds since the first call: "first_token", and as lists of [start, end] "generation", "grading"
             (at most 64; the shortest pauses are left out) and "waiting".
     """
@@ -45,6 +48,7 @@ def grading_timings(times: Sequence[CollectTimes]) -> dict[str, Any]:
     generation = [(call.started, call.generated) for call in times]
     grading = [interval for call in times for interval in call.grading]
     waiting = [(call.generated, call.graded) for call in times]
+    scoring = sum(call.scored - call.graded for call in times if call.scored is not None)
     busy = total(grading)
 
     def shown(intervals: Sequence[Interval]) -> list[list[float]]:
@@ -55,6 +59,7 @@ def grading_timings(times: Sequence[CollectTimes]) -> dict[str, Any]:
         "grading_seconds": busy,
         "grading_overlap_frac": overlap(grading, generation) / busy if busy else None,
         "grading_wait_seconds": total(waiting),
+        **({"scoring_seconds": scoring} if any(call.scored is not None for call in times) else {}),
         "timeline": {
             "first_token": round(times[0].first_token - origin, 3),
             "generation": shown(generation),

@@ -1,6 +1,7 @@
 """The state of an RL stage between two rollouts, and its way to disk and back, bit for bit.
 
-What is here is all that a later step depends on: weights, reference weights, optimizer, step, and how many prompts were drawn.
+What is here is all that a later step depends on: weights, reference weights, optimizer, step, and how many prompts were drawn of
+each sort.
 Random draws depend on (run seed, stage, step, ...) alone, so no generator's state is kept.
 """
 
@@ -28,6 +29,7 @@ class RlState:
     step: int = 0
     num_rollouts: int = 0
     prompts_drawn: int = 0
+    general_drawn: int = 0
 
     def save(self, folder: Path) -> None:
         """Write the whole state; `model/` in it is a plain Hugging Face folder."""
@@ -37,7 +39,12 @@ class RlState:
                 name: p.detach().contiguous().cpu() for name, p in self.reference.model.named_parameters()
             }
             save_file(weights, folder / _REFERENCE)
-        counters = {"step": self.step, "num_rollouts": self.num_rollouts, "prompts_drawn": self.prompts_drawn}
+        counters = {
+            "step": self.step,
+            "num_rollouts": self.num_rollouts,
+            "prompts_drawn": self.prompts_drawn,
+            "general_drawn": self.general_drawn,
+        }
         (folder / _COUNTERS).write_text(json.dumps(counters))
 
     def restore(self, folder: Path) -> None:
@@ -51,3 +58,4 @@ class RlState:
         counters = json.loads((folder / _COUNTERS).read_text())
         self.step, self.num_rollouts = counters["step"], counters["num_rollouts"]
         self.prompts_drawn = counters["prompts_drawn"]
+        self.general_drawn = counters.get("general_drawn", 0)  # checkpoints of older versions have none
