@@ -6,6 +6,7 @@ that nothing is lost to a bad hour: the run goes on where it stopped. Called by 
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def open_asker(config: Asked, models: Mapping[str, ModelConfig], seed: int) -> I
 
     Args:
         models: the models of the run by name.
-        seed: of the run; what a local model draws depends on it and on the question alone.
+        seed: of the run; what a local model draws depends on it, on the question, and on how often that came before in one call.
     Raises:
         ModelError: a local model cannot be loaded.
         ConfigError: the variable that should hold the key is not set.
@@ -92,7 +93,7 @@ class _Unwrapped:
 
 
 class LocalAsker:
-    """Asks a policy; the draw of an answer depends on the seed and the question alone."""
+    """Asks a policy; the draw of an answer depends on the seed, the question, and how often it came before in the same call."""
 
     def __init__(self, policy: Policy, engine: EmbeddedEngine, config: AskedModel, seed: int) -> None:
         self._policy = policy
@@ -118,8 +119,8 @@ class LocalAsker:
             for prompt in prompts
         ]
         requests = [
-            GenerationRequest(prompt.token_ids, (derive_seed(self._seed, "ask", _hash(question)),))
-            for prompt, question, fit in zip(prompts, questions, fits, strict=True)
+            GenerationRequest(prompt.token_ids, (seed,))
+            for prompt, seed, fit in zip(prompts, self._seeds(questions), fits, strict=True)
             if fit
         ]
         done = 0
@@ -148,6 +149,13 @@ class LocalAsker:
             else:
                 answers.append(Answer(fault="too_long"))
         return answers
+
+    def _seeds(self, questions: Sequence[str]) -> Iterator[int]:
+        asked: Counter[str] = Counter()
+        for question in questions:
+            again = (asked[question],) if asked[question] else ()
+            yield derive_seed(self._seed, "ask", _hash(question), *again)
+            asked[question] += 1
 
 
 def _answer(text: str, cut: bool) -> Answer:
