@@ -1,4 +1,4 @@
-from dunwu.cli.report import before_after, find_example, print_report
+from dunwu.cli.report import before_after, find_example, print_report, warning_lines
 from dunwu.runs.folder import RunFolder
 
 
@@ -75,3 +75,32 @@ def test_long_examples_are_cut(console, tmp_path, recipe, make_group):
     print_report(console, tmp_path / "r")
     assert "[...]" in written(console)
     assert written(console).count("x") < 1300
+
+
+GENERAL = {
+    "preference": 0.5,
+    "preference_interval": [0.4, 0.6],
+    "helpfulness": 0.75,
+    "helpfulness_interval": [0.7, 0.8],
+    "format": 1.0,
+    "length_mean": 12.0,
+}
+
+
+def test_general_prompts_have_rows_of_their_own(console):
+    figures = {"pass_at_1": None, "general": GENERAL}
+    after = {"pass_at_1": 0.5, "general": {**GENERAL, "preference": 2.5, "preference_interval": [2.0, 3.0]}}
+    record = {"name": "general_rl", "before": figures, "after": after, "num_problems": 8}
+    console.print(before_after(record))
+    text = " ".join(written(console).replace("│", " ").split())
+    assert "right answers (pass@1) - 50.0%" in text
+    assert "general prompts: preference 50.0% ± 10.0 2.5 ± 0.5" in text  # a score as it is, in its own unit
+    assert "general prompts: helpfulness 75.0% ± 5.0 75.0% ± 5.0" in text
+    assert "general prompts: length in tokens 12.0 12.0" in text
+
+
+def test_what_the_watch_saw_is_told(console):
+    for line in warning_lines([{"text": "reward hacking suspected at step 9"}]):
+        console.print(line)
+    assert written(console) == "reward hacking suspected at step 9\n"
+    assert warning_lines([]) == []

@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from dunwu.cli.rollout_view import Only, group_panel, matches
+from dunwu.records import Completion, Problem, Prompt, Reward, RewardPart, Rollout, RolloutGroup
 
 
 def drawn(console, group, members=(0,), **options):
@@ -57,3 +58,19 @@ def test_long_completions_are_cut_in_the_middle(console, make_group):
     assert text.count("a" * 60) == 1
     assert "b" * 27 + " #0" in text
     assert "left out" not in drawn(Console(file=StringIO()), make_group(1, True, text="a"), max_characters=90)
+
+
+def test_a_general_prompt_has_no_reference_and_is_neither_right_nor_wrong(console):
+    problem = Problem("g", "advice", "How do I wash my car?", "", "preference")
+    parts = {
+        "accuracy": RewardPart(None, "not_applicable", "no rule grades this prompt"),
+        "preference": RewardPart(0.75, detail="score 1.2"),
+    }
+    rollout = Rollout(0, Completion((1,), (-1.0,), "stop"), "With water.", Reward(0.75, parts))
+    text = drawn(console, RolloutGroup(Prompt(problem, "Q:", (1,)), (rollout,), (0.5,)))
+    assert "reference:" not in text
+    assert "no rule grades it, rewards 0.75 to 0.75" in text
+    assert "#0 general prompt  reward 0.75" in text
+    assert "0.75 (score 1.2)" in text
+    assert not matches(rollout, Only.RIGHT)
+    assert not matches(rollout, Only.WRONG)

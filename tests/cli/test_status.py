@@ -103,3 +103,13 @@ def test_what_is_no_run_is_told(invoke, tmp_path):
 )
 def test_key_figures(figures, said):
     assert key_figures(figures) == said
+
+
+def test_what_a_stage_warned_of_is_shown(invoke, running):
+    seen = {"step": 2, "text": "reward hacking suspected at step 2"}
+    running.stage("r1_zero").write_evaluation("step-000002", {"reward_hacking": seen}, [], step=2)
+    running.stage("r1_zero").write_evaluation("before", {"reward_hacking": None}, [], step=0)
+    result = invoke("status", running.path, env={"COLUMNS": "200"})
+    assert "r1_zero: reward hacking suspected at step 2" in result.stdout
+    data = json.loads(invoke("status", running.path, "--json").stdout)
+    assert data["stages"][0]["warnings"] == ["reward hacking suspected at step 2"]

@@ -1,5 +1,7 @@
 """Figures of an evaluation from hand-made samples: shares, votes, lengths, and what ungraded samples do to them."""
 
+from dataclasses import replace
+
 import pytest
 
 from dunwu.evaluation.run import summarise
@@ -78,3 +80,13 @@ def test_nothing_graded_gives_no_share() -> None:
     assert figures["pass_at_1"] is None
     assert figures["pass_at_1_interval"] is None
     assert "cons_at_1" not in figures
+
+
+def test_general_prompts_are_not_ungraded() -> None:
+    """No rule grades them: that is no failure, but nothing is known of their correctness either."""
+    general = sample(0, None, None)
+    parts = {**general.reward.parts, "accuracy": RewardPart(None, "not_applicable")}
+    asked = group("g", replace(general, reward=replace(general.reward, parts=parts)))
+    figures = summarise([asked, group("a", sample(0, "1", True))], 1)
+    assert (figures["ungraded"], figures["pass_at_1"], figures["num_problems"]) == (0, 1.0, 2)
+    assert summarise([asked], 1)["pass_at_1"] is None

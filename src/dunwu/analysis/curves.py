@@ -23,7 +23,15 @@ class _Panel(NamedTuple):
 
 
 _RL_PANELS = (
-    _Panel("reward", {"reward": "sum", "reward_accuracy": "accuracy", "reward_format": "format"}),
+    _Panel(
+        "reward",
+        {
+            "reward": "sum",
+            "reward_accuracy": "accuracy",
+            "reward_format": "format",
+            "reward_preference": "preference",
+        },
+    ),
     _Panel("right answers", {"accuracy": "training samples"}, percent=True),
     _Panel(
         "length (tokens)", {"length_mean": "all", "length_mean_right": "right", "length_mean_wrong": "wrong"}
@@ -48,7 +56,9 @@ def draw_curves(run: RunFolder, path: Path) -> list[Path]:
     Raises:
         RunError: no stage has made a step yet.
     """
-    stages = [stage for stage in run.stages() if stage.read_metrics()]
+    makes = {config.name: config.makes for config in run.recipe.stages}
+    # a stage that makes nothing has columns of a table for steps, and no curves
+    stages = [stage for stage in run.stages() if makes[stage.name] and stage.read_metrics()]
     if not stages:
         raise RunError(f"{run.path} has no finished step yet; draw its curves when it has")
     written = []

@@ -32,6 +32,7 @@ FIGURES = (
     Figure("nll", "loss in nats per token", "loss", "number"),
     Figure("reward", "reward", "reward", "number"),
     Figure("accuracy", "right answers", "right", "share"),
+    Figure("reward_preference", "preference reward", "liked", "number"),
     Figure("format", "right format", "format", "share"),
     Figure("length_mean", "length in tokens", "length", "tokens"),
     Figure("self_check_frac", "checks itself", "checks", "share"),

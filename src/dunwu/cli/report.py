@@ -3,7 +3,7 @@ folder only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from dunwu.cli.comparison_view import print_comparison
 from dunwu.cli.figures import duration, share
 from dunwu.cli.model_source import finished_model
 from dunwu.cli.thinking import styled
@@ -41,13 +42,23 @@ def print_report(console: Console, path: Path) -> None:
     run = RunFolder.read(path)
     for record in run.read_summary():
         console.print()
-        console.print(stage_table(record))
+        print_stage(console, record)
+        for line in warning_lines(record.get("reward_hacking", ())):
+            console.print(line, soft_wrap=True)
         example = find_example(run.stage(record["name"]))
         if example is not None:
             _print_example(console, *example)
     console.print()
     for what, where in _places(run):
         console.print(Text(f"{what:<22}"), Text(where, style="bold"), sep="", soft_wrap=True)
+
+
+def print_stage(console: Console, record: Mapping[str, Any]) -> None:
+    """Print what a finished stage came to."""
+    if "columns" in record:
+        print_comparison(console, record)
+    else:
+        console.print(stage_table(record))
 
 
 def stage_table(record: Mapping[str, Any]) -> Table:
@@ -71,6 +82,11 @@ def kept_and_dropped(record: Mapping[str, Any]) -> Table:
     return table
 
 
+def warning_lines(notes: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """Write what the watch for reward hacking saw, one line for each evaluation."""
+    return [Text(str(note["text"]), style="bold yellow") for note in notes]
+
+
 def before_after(record: Mapping[str, Any]) -> Table:
     """Set a stage's held-out figures before and after side by side."""
     before, after = record["before"], record["after"]
@@ -86,7 +102,17 @@ def before_after(record: Mapping[str, Any]) -> Table:
     for key, name in {"pass_at_1": _NAMES["pass_at_1"], **names, **_NAMES}.items():
         if key in before and key in after:
             table.add_row(name, _written(before, key), Text(_written(after, key), style="bold"))
+    for key, name in _general_names(before.get("general", {})).items():
+        row = [_written(figures["general"], key) for figures in (before, after)]
+        table.add_row(name, row[0], Text(row[1], style="bold"))
     return table
+
+
+def _general_names(general: Mapping[str, Any]) -> dict[str, str]:
+    """The figures of general prompts in their order, each with what it is called."""
+    rewards = {key: f"general prompts: {key}" for key in general if f"{key}_interval" in general}
+    others = {key: f"general prompts: {_NAMES[key]}" for key in ("format", "length_mean") if key in general}
+    return {**rewards, **others}
 
 
 def find_example(stage: StageFolder) -> tuple[RolloutGroup, Rollout, Rollout] | None:
@@ -162,4 +188,6 @@ def _written(figures: Mapping[str, Any], key: str) -> str:
     if key in ("nll", "perplexity"):
         return f"{value:.4g}"
     interval = figures.get(f"{key}_interval")
+    if interval and not 0 <= interval[0] <= interval[1] <= 1:  # a score of a reward model as it is
+        return f"{value:.3g} ± {(interval[1] - interval[0]) / 2:.2g}"
     return share(value) + (f" ± {50 * (interval[1] - interval[0]):.1f}" if interval else "")

@@ -44,10 +44,12 @@ def group_panel(
     """
     problem = group.prompt.problem
     title = Text(f"{problem.id} ({problem.kind}, {problem.language})", style="bold")
-    parts: list[Text] = [Text(problem.question.strip()), Text(f"reference: {problem.reference}", style="dim")]
+    parts: list[Text] = [Text(problem.question.strip())]
+    if not _is_general(group):  # nothing to compare with
+        parts.append(Text(f"reference: {problem.reference}", style="dim"))
     parts.append(Text(_group_line(group, dropped=dropped), style="dim"))
     for i in members:
-        parts += [Text(), _headline(group.rollouts[i], group.advantages[i])]
+        parts += [Text(), _headline(group.rollouts[i], group.advantages[i], _is_general(group))]
         parts.append(styled(_cut(group.rollouts[i].text.strip(), max_characters), thinking=_opened(group)))
     return Panel(Group(*parts), title=title, title_align="left")
 
@@ -55,7 +57,7 @@ def group_panel(
 def _group_line(group: RolloutGroup, *, dropped: bool) -> str:
     totals = [r.reward.total for r in group.rollouts if r.reward.total is not None]
     right = sum(r.reward.correct is True for r in group.rollouts)
-    line = f"{right} of {len(group.rollouts)} right"
+    line = "no rule grades it" if _is_general(group) else f"{right} of {len(group.rollouts)} right"
     if totals:
         line += f", rewards {min(totals):.3g} to {max(totals):.3g}, mean {sum(totals) / len(totals):.3g}"
     if len(totals) < len(group.rollouts):
@@ -63,11 +65,17 @@ def _group_line(group: RolloutGroup, *, dropped: bool) -> str:
     return line + (", replaced before training because it had no spread" if dropped else "")
 
 
-def _headline(rollout: Rollout, advantage: float | None) -> Text:
+def _is_general(group: RolloutGroup) -> bool:
+    return group.prompt.problem.grader == "preference"
+
+
+def _headline(rollout: Rollout, advantage: float | None, is_general: bool) -> Text:
     correct = rollout.reward.correct
     verdict, style = {True: ("right", "green"), False: ("wrong", "red"), None: ("not graded", "yellow")}[
         correct
     ]
+    if is_general:
+        verdict, style = "general prompt", "cyan"
     line = Text.assemble((f"#{rollout.sample_index} {verdict}", f"bold {style}"))
     total = rollout.reward.total
     line.append(f"  reward {'none' if total is None else f'{total:.3g}'}")

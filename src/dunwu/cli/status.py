@@ -131,6 +131,7 @@ def _notes(found: RunStatus, *, verified: bool) -> list[Text]:
                 else "is made with something else"
             )
             notes.append(Text(f"{stage.name} {what}: {'; '.join(stage.changes)}", style="yellow"))
+        notes += [Text(f"{stage.name}: {text}", style="bold yellow") for text in stage.warnings]
         for key, (removed, samples) in stage.removed.items():
             if removed:
                 where = found.path / stage.name / DECONTAMINATION_NAME

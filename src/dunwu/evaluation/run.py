@@ -130,8 +130,14 @@ def summarise(groups: Sequence[RolloutGroup], num_samples: int) -> dict[str, Any
     figures["length_mean_right"] = _mean_length(everything, right=True)
     figures["length_mean_wrong"] = _mean_length(everything, right=False)
     figures["truncated_frac"] = fmean(r.completion.finish_reason == "length" for r in everything)
-    figures["ungraded"] = sum(r.reward.correct is None for r in everything)
+    figures["ungraded"] = sum(_failed(r) for r in everything)
     return figures
+
+
+def _failed(rollout: Rollout) -> bool:
+    """Whether it should have been graded and could not be; no rule grades responses to general prompts."""
+    part = rollout.reward.parts.get("accuracy")
+    return rollout.reward.correct is None and (part is None or part.status != "not_applicable")
 
 
 def _put(figures: dict[str, Any], name: str, estimate: Estimate | None) -> None:

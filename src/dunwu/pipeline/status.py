@@ -31,6 +31,7 @@ class StageStatus:
         checkpoint_steps: of the checkpoints on disk.
         removed: by the key they came from, how many training samples decontamination left out, of how many.
         best_step: of the checkpoint with the best held-out figure, where that was to be kept.
+        warnings: what the stage warned of at its evaluations, a sentence each.
     """
 
     name: str
@@ -46,6 +47,7 @@ class StageStatus:
     checkpoint_steps: tuple[int, ...]
     best_step: int | None
     removed: Mapping[str, tuple[int, int]]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ def _stage_status(
             key: (report["removed"], report["samples"])
             for key, report in folder.read_decontamination().items()
         },
+        warnings=tuple(str(note["text"]) for note in folder.reward_hacking_notes()),
     )
 
 

@@ -236,6 +236,16 @@ class StageFolder(StageLineage):
         """Read an evaluation's figures, with its `step`; None if it was not finished."""
         return evaluations.read_evaluations(self._evaluations).get(label)
 
+    def reward_hacking_notes(self) -> list[dict[str, Any]]:
+        """Return what the watch for reward hacking saw at the evaluations so far, each with the `evaluation`'s label and a
+        sentence for a person as its `text`."""
+        records = evaluations.read_evaluations(self._evaluations)
+        return [
+            {"evaluation": label, **record["reward_hacking"]}
+            for label, record in records.items()
+            if record.get("reward_hacking") is not None
+        ]
+
     def read_evaluation_samples(self, label: str) -> tuple[RolloutGroup, ...]:
         """Read an evaluation's samples.
 
