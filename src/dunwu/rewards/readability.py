@@ -1,17 +1,26 @@
 """Which completions are fit to be learned from as text: no mixed languages, no endless repetition, no stray marks.
 
-Says nothing of whether an answer is right. Called by the stages that make data.
+Says nothing of whether an answer is right. Called by the stages that make data and by the comparison of
+stages.
 """
 
 import re
 
-from dunwu.config.output_form import OutputForm
+from dunwu.config.output_form import OutputForm, PlainForm
 from dunwu.config.sampled_data import ReadabilityConfig
 from dunwu.config.shaping import LanguageReward, RepetitionReward
-from dunwu.records import Problem
+from dunwu.records import FinishReason, Problem, RewardPart
+from dunwu.rewards.answers import final_summary
 from dunwu.rewards.item import GradingItem
 from dunwu.rewards.language import language_part
-from dunwu.rewards.output_form import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN, all_marks
+from dunwu.rewards.output_form import (
+    ANSWER_CLOSE,
+    ANSWER_OPEN,
+    THINK_CLOSE,
+    THINK_OPEN,
+    all_marks,
+    split,
+)
 from dunwu.rewards.repetition import repetition_part
 
 _CODE = re.compile(r"^[ \t]*(?:```|~~~)", re.MULTILINE)
@@ -77,3 +86,21 @@ def _language_fault(problem: Problem, text: str, config: ReadabilityConfig) -> s
     if part.status == "not_gradable":
         return "unknown_language"
     return "mixed_language" if part.value is not None and part.value < config.min_language_share else None
+
+
+def readability_part(
+    problem: Problem, text: str, finish_reason: FinishReason, config: ReadabilityConfig, form: OutputForm
+) -> RewardPart:
+    """Return 1 for a completion that is fit to be read, and 0, with the first reason, for one that is not.
+
+    Returns:
+        The detail is "cut" where the completion was cut at its token limit, "thinking_not_closed", or a reason of `unreadable`.
+    """
+    summary = final_summary(text, form)
+    if finish_reason == "length":
+        return RewardPart(0.0, detail="cut")
+    if summary is None:
+        return RewardPart(0.0, detail="thinking_not_closed")
+    thinking = "" if isinstance(form, PlainForm) else (split(text, form).reasoning or "")
+    fault = unreadable(problem, thinking.strip(), summary, config, form)
+    return RewardPart(1.0) if fault is None else RewardPart(0.0, detail=fault)
