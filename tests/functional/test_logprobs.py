@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dunwu.functional import logprobs as module
-from dunwu.functional.logprobs import REFERENCE_VOCAB, chunk_rows, chunked_logprobs
+from dunwu.functional import head_chunks
+from dunwu.functional.head_chunks import REFERENCE_VOCAB, Workspace, chunk_rows
+from dunwu.functional.logprobs import chunked_logprobs
 
 
 def full_logprobs(
@@ -133,7 +134,7 @@ def test_bfloat16_products_with_a_float32_softmax() -> None:
 
 
 def test_the_weight_s_gradient_does_not_stall_over_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_WEIGHT_BLOCK_ROWS", 2)  # several blocks, the last one not full
+    monkeypatch.setattr(head_chunks, "_WEIGHT_BLOCK_ROWS", 2)  # several blocks, the last one not full
     hidden = torch.ones(4000, 1, dtype=torch.bfloat16)
     weight = torch.zeros(3, 1, dtype=torch.bfloat16, requires_grad=True)
     targets = torch.zeros(4000, dtype=torch.int64)
@@ -303,14 +304,14 @@ def test_the_largest_tensor_is_a_chunk_or_the_weight_s_gradient(dtype: torch.dty
 def test_nothing_of_a_chunk_outlives_the_forward_pass() -> None:
     hidden, weight, targets, _ = make_inputs(64, 500, 4, torch.float32)
     kept: list[weakref.ref[Tensor]] = []
-    original = module._Workspace.__init__
+    original = Workspace.__init__
 
     def spy(self: Any, *args: Any) -> None:
         original(self, *args)
         kept.append(weakref.ref(self.logits_CV))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module._Workspace, "__init__", spy)
+        patch.setattr(Workspace, "__init__", spy)
         logprobs, _ = chunked_logprobs(hidden, weight, targets, temperature=1.0, chunk_tokens=16)
     assert logprobs.grad_fn is not None
     assert [ref() for ref in kept] == [None]

@@ -19,10 +19,15 @@ from dunwu.cli.views import run_view
 from dunwu.config.check import check_recipe
 from dunwu.config.dump import plain
 from dunwu.config.load import build_recipe
+from dunwu.config.on_policy import OnPolicyConfig
 from dunwu.config.recipe import Recipe
-from dunwu.config.sft import SftStage
+from dunwu.config.reward import PreferenceReward
+from dunwu.config.sft import SftConfig
 from dunwu.config.stage import RlConfig
 from dunwu.errors import ConfigError
+
+_ASKED_AS = ("task", "template", "output_form", "rewards", "grading", "sampling", "engine", "evaluation")
+"""The keys by which a stage that is not a plain RL stage says how its model is asked and graded."""
 
 
 @reports_errors
@@ -90,10 +95,15 @@ def recipe_data(
     if source.recipe is not None:
         data = plain(source.recipe)
         data["model"]["path"] = source.path
-    has_task = isinstance(source.stage, RlConfig)
-    if isinstance(source.stage, RlConfig):
-        stage = plain(source.stage)
-    elif isinstance(source.stage, SftStage) and template is None:
+    has_task = isinstance(source.stage, OnPolicyConfig)
+    if isinstance(source.stage, RlConfig) and not _asks_reward_models(source.stage):
+        stage = {**plain(source.stage), "start": "base"}  # the model itself is [model] of this recipe
+    elif isinstance(source.stage, OnPolicyConfig):
+        found = plain(source.stage)
+        stage |= {key: found[key] for key in _ASKED_AS}
+        rules = [reward for reward in found["rewards"] if reward["kind"] != "preference"]
+        stage["rewards"] = rules or [{"kind": "accuracy"}, {"kind": "format"}]
+    elif isinstance(source.stage, SftConfig) and template is None:
         template = template_of(source.stage)
     data["stages"] = [stage]
     evaluation = stage.setdefault("evaluation", {})
@@ -114,6 +124,10 @@ def recipe_data(
         evaluation["samples_per_problem"] = 1
     evaluation["sampling"] = sampling
     return data
+
+
+def _asks_reward_models(stage: RlConfig) -> bool:
+    return stage.general_prompts is not None or any(isinstance(r, PreferenceReward) for r in stage.rewards)
 
 
 def _task_data(task: str, num_problems: int | None) -> dict[str, Any]:

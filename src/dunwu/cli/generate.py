@@ -14,8 +14,8 @@ from dunwu.cli.errors import error_console, reports_errors
 from dunwu.cli.libraries import quiet_libraries
 from dunwu.cli.model_source import ModelSource, find_model
 from dunwu.cli.thinking import STYLES, ThinkingSplitter, TokenStream
-from dunwu.config.sft import SftStage
-from dunwu.config.stage import RlConfig
+from dunwu.config.on_policy import OnPolicyConfig
+from dunwu.config.sft import SftConfig
 from dunwu.config.task import ChatTemplate, PlainTemplate, R1ZeroTemplate, Template
 from dunwu.config.training import ModelConfig, SamplingConfig
 from dunwu.errors import ConfigError
@@ -29,7 +29,7 @@ class TemplateChoice(StrEnum):
     NONE = "none"
 
 
-def template_of(stage: SftStage) -> TemplateChoice:
+def template_of(stage: SftConfig) -> TemplateChoice:
     """Return how a fine-tuned model is asked: by the chat template that it was trained with, or, where that was R1-Zero's
     form, by the template that is known by that name.
     """
@@ -65,7 +65,7 @@ def generate(
     question = _question(prompt)
     settings = _sampling(
         max_new_tokens=max_new_tokens
-        or (source.stage.sampling.max_new_tokens if isinstance(source.stage, RlConfig) else 512),
+        or (source.stage.sampling.max_new_tokens if isinstance(source.stage, OnPolicyConfig) else 512),
         temperature=temperature,
         top_p=top_p,
         top_k=top_k,
@@ -152,9 +152,9 @@ def _stream(
 
 
 def _template(choice: TemplateChoice | None, source: ModelSource, *, has_chat: bool) -> Template:
-    if choice is None and isinstance(source.stage, RlConfig):
+    if choice is None and isinstance(source.stage, OnPolicyConfig):
         return source.stage.template
-    if choice is None and isinstance(source.stage, SftStage):
+    if choice is None and isinstance(source.stage, SftConfig):
         choice = template_of(source.stage)
     match choice or (TemplateChoice.CHAT if has_chat else TemplateChoice.R1_ZERO):
         case TemplateChoice.CHAT:

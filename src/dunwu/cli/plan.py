@@ -6,6 +6,7 @@ knows nothing of allocators. Used by `dunwu run --dry-run`.
 
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,26 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dunwu.cli.comparison_plan import comparison_plan
 from dunwu.cli.figures import size
+from dunwu.cli.preference_plan import preference_data_plan, reward_model_plan
 from dunwu.config.asking import AskedEndpoint, AskedModel
+from dunwu.config.chain import first_model_of
 from dunwu.config.cold_start import ColdStartStage
+from dunwu.config.comparison import ComparisonStage
+from dunwu.config.on_policy import OnPolicyConfig
+from dunwu.config.on_policy_distill import OnPolicyDistillStage
+from dunwu.config.preference_data import PreferenceDataStage
 from dunwu.config.recipe import Recipe
 from dunwu.config.rejection_sampling import RejectionSamplingStage
+from dunwu.config.reward import PreferenceReward
+from dunwu.config.reward_model import RewardModelStage
 from dunwu.config.sampled_data import SampledDataConfig
-from dunwu.config.sft import SftStage
-from dunwu.config.stage import RlConfig, Stage
-from dunwu.config.training import BatchConfig
+from dunwu.config.sft import SftConfig
+from dunwu.config.stage import GeneralRlStage, RlConfig, Stage
+from dunwu.config.training import BatchConfig, ModelConfig
 from dunwu.models.source import local_folder
+from dunwu.training.rollout_plan import general_begin, num_prompts, rollout_spans
 
 PROMPT_TOKENS = 128
 """Assumed length of a prompt; the tokenizer is not loaded for a plan."""
@@ -53,24 +64,30 @@ class StagePlan:
         return (self.num_completions + evaluated) * self.max_new_tokens
 
 
-def plan_stage(stage: RlConfig) -> StagePlan:
+def plan_stage(stage: OnPolicyConfig) -> StagePlan:
     """Count what a reinforcement-learning stage does. Prompts of refilling rounds, which depend on the rewards,
     are not counted.
     """
-    num_rollouts = stage.num_steps // (stage.steps_per_rollout * stage.inner_epochs)
-    prompts = stage.prompts_per_step * stage.steps_per_rollout
-    evaluation = stage.evaluation
-    between = (stage.num_steps - 1) // evaluation.every_steps if evaluation.every_steps else 0
+    spans = rollout_spans(stage)
+    prompts = [sum(num_prompts(stage, span)) for span in spans]
+    evaluation, general = stage.evaluation, stage.general_prompts
+    steps = (
+        range(evaluation.every_steps, stage.num_steps, evaluation.every_steps)
+        if evaluation.every_steps
+        else ()
+    )
+    between = {*steps, *({general_begin(stage)} if general else ())} - {0, stage.num_steps}
+    problems = evaluation.num_problems + (general.num_problems if general else 0)
     return StagePlan(
         name=stage.name,
         num_steps=stage.num_steps,
-        num_rollouts=num_rollouts,
-        prompts_per_rollout=prompts,
-        completions_per_rollout=prompts * stage.group_size,
-        num_completions=num_rollouts * prompts * stage.group_size,
+        num_rollouts=len(spans),
+        prompts_per_rollout=max(prompts),
+        completions_per_rollout=max(prompts) * stage.group_size,
+        num_completions=sum(prompts) * stage.group_size,
         max_new_tokens=stage.sampling.max_new_tokens,
-        num_evaluations=2 + between,
-        completions_per_evaluation=evaluation.num_problems * evaluation.samples_per_problem,
+        num_evaluations=2 + len(between),
+        completions_per_evaluation=problems * evaluation.samples_per_problem,
         num_checkpoints=-(-stage.num_steps // stage.checkpoint.every_steps),
     )
 
@@ -98,21 +115,29 @@ def memory_parts(
     Args:
         settings: the model's config.json.
     """
+    model = recipe.first_model(stage)
+    width = _width(model)
     match stage:
-        case SftStage():
+        case SftConfig() | RewardModelStage():
             # rows are filled up to the limit as far as the batch has tokens for it
             return _training_parts(
-                recipe, stage.batch, stage.batch.micro_batch_tokens, settings, num_parameters
+                model, stage.batch, stage.batch.micro_batch_tokens, settings, num_parameters
             )
-        case RlConfig():
+        case OnPolicyConfig():
             in_forward = min(stage.batch.micro_batch_tokens, _step_tokens(stage))
-            parts = _training_parts(recipe, stage.batch, in_forward, settings, num_parameters)
-            width = _width(recipe)
-            parts["reference policy"] = width * num_parameters if stage.kl.coef > 0 else 0
+            parts = _training_parts(model, stage.batch, in_forward, settings, num_parameters)
+            penalised = isinstance(stage, RlConfig) and stage.kl.coef > 0
+            parts["reference policy"] = width * num_parameters if penalised else 0
+            if models := {name for reward in _preferences(stage) for name in reward.models.values()}:
+                parts["reward models"] = (
+                    len(models) * width * num_parameters
+                )  # taken to be as large as the policy
+            if isinstance(stage, OnPolicyDistillStage):
+                parts["logits"] *= 2  # the teacher's too
+                parts["teacher"] = _teacher_bytes(recipe, stage)
             parts["cache while sampling"] = _cache_values(stage, settings) * width
             return parts
-        case SampledDataConfig():
-            width = _width(recipe)
+        case SampledDataConfig() | PreferenceDataStage() | ComparisonStage():
             return {
                 "program": PROCESS_BYTES,
                 "weights": width * num_parameters,
@@ -122,16 +147,27 @@ def memory_parts(
             }
 
 
-def _width(recipe: Recipe) -> int:
+def _preferences(stage: OnPolicyConfig) -> list[PreferenceReward]:
+    return [reward for reward in stage.rewards if isinstance(reward, PreferenceReward)]
+
+
+def _teacher_bytes(recipe: Recipe, stage: OnPolicyDistillStage) -> float:
+    """Bytes of the teacher's weights; 0 where the model that its chain begins with is not on this machine."""
+    model = first_model_of(stage.teacher, recipe.all_models, recipe.stages)
+    folder = local_folder(model.path)
+    return _width(model) * ((count_parameters(folder) if folder else None) or 0)
+
+
+def _width(model: ModelConfig) -> int:
     """Bytes of a weight or an activation."""
-    return 2 if recipe.model.dtype == "bfloat16" else 4
+    return 2 if model.dtype == "bfloat16" else 4
 
 
 def _training_parts(
-    recipe: Recipe, batch: BatchConfig, in_forward: int, settings: dict[str, Any], num_parameters: int
+    model: ModelConfig, batch: BatchConfig, in_forward: int, settings: dict[str, Any], num_parameters: int
 ) -> dict[str, float]:
     """Estimate what a forward and backward pass over `in_forward` tokens takes, and the optimizer."""
-    width = _width(recipe)
+    width = _width(model)
     hidden, layers = settings["hidden_size"], settings["num_hidden_layers"]
     heads, key_heads, head_size = _attention_sizes(settings)
     inner = settings.get("intermediate_size") or 4 * hidden
@@ -153,10 +189,15 @@ def _attention_sizes(settings: dict[str, Any]) -> tuple[int, int, int]:
     return heads, settings.get("num_key_value_heads") or heads, head_size
 
 
-def _cache_values(stage: RlConfig | SampledDataConfig, settings: dict[str, Any]) -> int:
+def _cache_values(
+    stage: OnPolicyConfig | SampledDataConfig | PreferenceDataStage | ComparisonStage,
+    settings: dict[str, Any],
+) -> int:
     """Count the numbers in the key-value cache."""
-    if isinstance(stage, SampledDataConfig):
+    if isinstance(stage, SampledDataConfig | PreferenceDataStage):
         at_once = stage.prompts_per_chunk * stage.samples_per_prompt
+    elif isinstance(stage, ComparisonStage):
+        at_once = stage.num_problems * stage.samples_per_problem
     else:
         plan = plan_stage(stage)
         at_once = max(plan.completions_per_rollout, plan.completions_per_evaluation)
@@ -167,7 +208,7 @@ def _cache_values(stage: RlConfig | SampledDataConfig, settings: dict[str, Any])
     return int(2 * cached * settings["num_hidden_layers"] * key_heads * head_size)
 
 
-def _step_tokens(stage: RlConfig) -> int:
+def _step_tokens(stage: OnPolicyConfig) -> int:
     """Count the tokens of one update at most; a prompt is computed once for a group that stays together."""
     completions = stage.prompts_per_step * stage.group_size
     prompts = stage.prompts_per_step if stage.split_rollout_by == "prompt" else completions
@@ -187,20 +228,57 @@ def print_plan(console: Console, recipe: Recipe, folder: Path, *, continues: boo
     console.print(Text(f"\nplan: {'continue the' if continues else 'a new'} run in {folder}", style="bold"))
     for stage in recipe.stages:
         grid = Table.grid(padding=(0, 2))
-        for what, amount in _stage_rows(stage):
+        for what, amount in _stage_rows(stage, recipe):
             grid.add_row(Text(f"  {what}"), Text(amount))
         console.print(Text(f"stage {stage.name}"), grid)
         _print_memory(console, recipe, stage)
 
 
-def _stage_rows(stage: Stage) -> list[tuple[str, str]]:
+def print_missing(console: Console, missing: Sequence[str]) -> None:
+    """Print what the recipe names and this machine lacks; a run would refuse to begin without it."""
+    if not missing:
+        return
+    console.print(Text("\nnot here yet; a run needs them:", style="bold yellow"))
+    for problem in missing:
+        console.print(Text(f"  {problem}"), soft_wrap=True)
+
+
+def _stage_rows(stage: Stage, recipe: Recipe) -> list[tuple[str, str]]:
     match stage:
-        case SftStage():
+        case ComparisonStage():
+            return comparison_plan(stage, recipe)
+        case SftConfig():
             return _sft_rows(stage)
         case SampledDataConfig():
             return _sampled_rows(stage)
-        case RlConfig():
+        case PreferenceDataStage():
+            return preference_data_plan(stage)
+        case RewardModelStage():
+            return reward_model_plan(stage)
+        case OnPolicyDistillStage():
+            return [*_rows(plan_stage(stage)), ("teacher", stage.teacher)]
+        case GeneralRlStage():
+            return [*_rows(plan_stage(stage)), *_general_rows(stage)]
+        case OnPolicyConfig():
             return _rows(plan_stage(stage))
+
+
+def _general_rows(stage: GeneralRlStage) -> list[tuple[str, str]]:
+    general = stage.general
+    reasoning, drawn = num_prompts(stage, rollout_spans(stage)[-1])
+    rows = [
+        (
+            "general prompts",
+            f"in the last {general.steps:,} steps, {drawn:,} of the {reasoning + drawn:,} prompts of a rollout",
+        )
+    ]
+    return rows + [
+        (
+            f"scored by ({reward.part_name})",
+            ", ".join(f"{of_set}: {name}" for of_set, name in reward.models.items()),
+        )
+        for reward in _preferences(stage)
+    ]
 
 
 def _sampled_rows(stage: SampledDataConfig) -> list[tuple[str, str]]:
@@ -220,6 +298,10 @@ def _sampled_rows(stage: SampledDataConfig) -> list[tuple[str, str]]:
     if isinstance(stage, RejectionSamplingStage) and stage.judge is not None:
         rows.append(("judged by", f"{_asked(stage.judge.by)} (graders {', '.join(stage.judge.graders)})"))
     rows += [("joined with", f"{part.label}: {', '.join(part.sources)}") for part in stage.joined]
+    if stage.joined_world is not None:
+        world = stage.joined_world
+        kinds = ", ".join(world.kinds)
+        rows.append(("joined with", f"{world.label}: {world.num_conversations:,} of the world ({kinds})"))
     return rows
 
 
@@ -232,7 +314,7 @@ def _asked(config: Any) -> str:
     return {"rules": "rules", "none": "nobody"}[config.kind]
 
 
-def _sft_rows(stage: SftStage) -> list[tuple[str, str]]:
+def _sft_rows(stage: SftConfig) -> list[tuple[str, str]]:
     limit = f", at most {stage.max_steps:,} steps" if stage.max_steps else ""
     return [
         ("epochs", f"{stage.num_epochs:,}{limit}"),
@@ -261,7 +343,7 @@ def _rows(plan: StagePlan) -> list[tuple[str, str]]:
 
 
 def _print_memory(console: Console, recipe: Recipe, stage: Stage) -> None:
-    model = local_folder(recipe.model.path)
+    model = local_folder(recipe.first_model(stage).path)
     num_parameters = count_parameters(model) if model else None
     if model is None or num_parameters is None:
         console.print(Text("  memory          not estimated: the model is not on this machine yet"))

@@ -12,10 +12,10 @@ from rich.text import Text
 from dunwu.cli.chain_view import chain_table
 from dunwu.cli.errors import EXIT_INTERRUPTED, error_console, reports_errors, this_command
 from dunwu.cli.libraries import quiet_libraries
-from dunwu.cli.plan import print_plan
+from dunwu.cli.plan import print_missing, print_plan
 from dunwu.cli.report import print_report
 from dunwu.cli.views import run_view
-from dunwu.config.check import check_recipe
+from dunwu.config.check import recipe_problems, require_none
 from dunwu.config.dump import dump_recipe
 from dunwu.config.load import load_recipe
 from dunwu.config.recipe import Recipe
@@ -42,7 +42,10 @@ def run(
     set_: Overrides = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Print the whole recipe (stdout) and the plan (stderr), and stop."),
+        typer.Option(
+            "--dry-run",
+            help="Print the whole recipe (stdout), the plan and what is missing here (stderr), and stop.",
+        ),
     ] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Plain lines even in a terminal.")] = False,
     from_: Annotated[
@@ -65,7 +68,8 @@ def run(
     not run again, unless what it was made from has changed and --rerun-changed is given.
     """
     loaded = load_recipe(recipe, set_ or [])
-    check_recipe(loaded)
+    problems = recipe_problems(loaded)
+    require_none([*problems.mistakes, *(() if dry_run else problems.missing)])
     folder = run_dir or Path("runs") / loaded.name
     # after the recipe's own mistakes are told: these load pyarrow
     from dunwu.pipeline.plan import plan_of, require_runnable
@@ -79,6 +83,7 @@ def run(
         typer.echo(dump_recipe(loaded), nl=False)
         print_plan(error_console(), loaded, folder, continues=continues)
         error_console().print(chain_table(links))
+        print_missing(error_console(), problems.missing)
     require_runnable(links, folder, rerun_changed=rerun_changed)
     if not dry_run:
         _run(loaded, folder, selection, plain=plain, rerun_changed=rerun_changed)

@@ -14,10 +14,11 @@ from rich.text import Text
 
 from dunwu.cli.errors import reports_errors
 from dunwu.cli.figures import FIGURES, sparkline
-from dunwu.cli.report import stage_table
+from dunwu.cli.report import print_stage, warning_lines
 from dunwu.cli.rollout_view import Only, group_panel, matches
-from dunwu.config.sft import SftStage
-from dunwu.config.stage import RlConfig
+from dunwu.config.comparison import ComparisonStage
+from dunwu.config.on_policy import OnPolicyConfig
+from dunwu.config.sft import SftConfig
 from dunwu.errors import RunError
 from dunwu.records import RolloutGroup
 from dunwu.runs.stage_lineage import DECONTAMINATION_NAME
@@ -71,15 +72,18 @@ def show(
     else:
         found = _rollouts(chosen, step)
         if found is None:
-            if not _learns_from_conversations(folder, chosen):
+            if not _has_no_rollouts(folder, chosen):
                 console.print("no rollouts yet")
             return
         title, groups = found
     _print_groups(console, f"{chosen.name}, {title}", groups, prompt, only, limit or None, full=full)
 
 
-def _learns_from_conversations(folder: RunFolder, chosen: StageFolder) -> bool:
-    return any(config.name == chosen.name and isinstance(config, SftStage) for config in folder.recipe.stages)
+def _has_no_rollouts(folder: RunFolder, chosen: StageFolder) -> bool:
+    return any(
+        config.name == chosen.name and isinstance(config, SftConfig | ComparisonStage)
+        for config in folder.recipe.stages
+    )
 
 
 def _last_begun(folder: RunFolder) -> StageFolder:
@@ -124,12 +128,16 @@ def _print_overview(console: Console, folder: RunFolder, chosen: StageFolder) ->
         done = len(stage.read_metrics())
         state = "finished" if stage.finished else "not begun" if not stage.path.is_dir() else "not finished"
         # how many steps the other stages have depends on data that are not read here
-        steps = f"{done} of {config.num_steps} steps" if isinstance(config, RlConfig) else f"{done} steps"
+        steps = (
+            f"{done} of {config.num_steps} steps" if isinstance(config, OnPolicyConfig) else f"{done} steps"
+        )
         console.print(Text(f"stage {stage.name}: {state}, {steps}"))
         for line in decontamination_lines(stage):
             console.print(line, soft_wrap=True)
         if stage.name in summary:
-            console.print(stage_table(summary[stage.name]))
+            print_stage(console, summary[stage.name])
+        for line in warning_lines(stage.reward_hacking_notes()):
+            console.print(line, soft_wrap=True)
     metrics = chosen.read_metrics()
     if metrics:
         grid = Table.grid(padding=(0, 2))

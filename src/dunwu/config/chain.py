@@ -69,8 +69,12 @@ def downstream(name: str, stages: Sequence[Any]) -> list[str]:
 
 def first_model(stage: Any, models: Mapping[str, ModelConfig], stages: Sequence[Any]) -> ModelConfig:
     """Return the model at the beginning of the chain of models that ends with a stage's start."""
+    return first_model_of(getattr(stage, "start", BASE), models, stages)
+
+
+def first_model_of(name: str, models: Mapping[str, ModelConfig], stages: Sequence[Any]) -> ModelConfig:
+    """Return the model at the beginning of the chain of models that a name ends; the name of a model means that model."""
     by_name = {other.name: other for other in stages}
-    name: str = getattr(stage, "start", BASE)
     while name in by_name:
         name = getattr(by_name[name], "start", BASE)
     return models[name]

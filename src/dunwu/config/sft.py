@@ -135,10 +135,9 @@ class SftEvaluation(ConfigModel):
     every_steps: PositiveInt | None = None
 
 
-class SftStage(ConfigModel):
-    """Supervised fine-tuning: the loss of the assistant's tokens alone, on packed conversations (facts.md section 6)."""
+class SftConfig(ConfigModel):
+    """Everything that one fine-tuning stage needs: the loss is that of the assistant's tokens alone, on packed conversations."""
 
-    kind: Literal["sft"] = "sft"
     makes: ClassVar[frozenset[Product]] = frozenset({"model"})
     name: StageName = "sft"
     start: ModelName = "base"
@@ -170,7 +169,7 @@ class SftStage(ConfigModel):
     checkpoint: CheckpointConfig = CheckpointConfig()
 
     @model_validator(mode="after")
-    def _possible(self) -> "SftStage":
+    def _possible(self) -> "SftConfig":
         require_scores(self.checkpoint, self.evaluation.every_steps)
         if len(set(self.new_tokens)) != len(self.new_tokens):
             raise ValueError(f"new_tokens names a token twice: {list(self.new_tokens)}; name each once")
@@ -180,3 +179,9 @@ class SftStage(ConfigModel):
                 f"{self.max_tokens}: it would not fit into a forward pass; lower max_tokens or raise the other"
             )
         return self
+
+
+class SftStage(SftConfig):
+    """Supervised fine-tuning: the cold start, and the second fine-tuning (facts.md section 6)."""
+
+    kind: Literal["sft"] = "sft"

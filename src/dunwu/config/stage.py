@@ -1,105 +1,49 @@
 """The stages of a recipe."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
 from dunwu.config.algorithm import Grpo, KlConfig, Objective
-from dunwu.config.base import ConfigModel, StageName
+from dunwu.config.base import StageName
 from dunwu.config.cold_start import ColdStartStage
-from dunwu.config.grading import GradingConfig, LocalGrading
-from dunwu.config.output_form import R1_ZERO_FORM, OutputForm, ThinkForm
-from dunwu.config.references import ModelName, Product
+from dunwu.config.comparison import ComparisonStage
+from dunwu.config.distill import DistillStage
+from dunwu.config.general_rl import GeneralPrompts, GeneralSampling
+from dunwu.config.on_policy import OnPolicyConfig
+from dunwu.config.on_policy_distill import OnPolicyDistillStage
+from dunwu.config.output_form import OutputForm, ThinkForm
+from dunwu.config.preference_data import PreferenceDataStage
 from dunwu.config.rejection_sampling import RejectionSamplingStage
-from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig, reward_fault
+from dunwu.config.reward import AccuracyReward, FormatReward, PreferenceReward, RewardConfig
+from dunwu.config.reward_model import RewardModelStage
 from dunwu.config.sft import SftStage
-from dunwu.config.shaping import LanguageReward, OverlongReward
-from dunwu.config.task import ChatTemplate, R1ZeroTemplate, Task, Template
-from dunwu.config.training import (
-    BatchConfig,
-    CheckpointConfig,
-    EmbeddedEngine,
-    EngineConfig,
-    EvaluationConfig,
-    OptimizerConfig,
-    SamplingConfig,
-    require_scores,
-)
+from dunwu.config.shaping import LanguageReward
+from dunwu.config.task import ChatTemplate, Template
 
 
-class RlConfig(ConfigModel):
-    """Everything that one reinforcement-learning stage needs. A step is one policy update (facts.md section
-    2)."""
-
-    makes: ClassVar[frozenset[Product]] = frozenset({"model"})
+class RlConfig(OnPolicyConfig):
+    """Everything that one reinforcement-learning stage needs (facts.md section 2)."""
 
     name: StageName = "rl"
-    start: ModelName = "base"
-    """The model to train: "base", one of the recipe's models, or an earlier stage, whose finished model is taken."""
-    task: Task
-    template: Template = R1ZeroTemplate()
-    output_form: OutputForm = R1_ZERO_FORM
-    """How completions mark thinking and answer; every reward goes by it."""
-    rewards: tuple[RewardConfig, ...] = (AccuracyReward(), FormatReward())
+    group_size: Annotated[int, Field(ge=2)] = 16
     combine: Literal["sum", "normalise_then_sum"] = "sum"
     """Advantages from the weighted sum of the parts (R1 eq. 4), or from each part normalised within its group first
     (GDPO, arXiv 2601.05242), so that no part's spread drowns another's."""
-    grading: GradingConfig = LocalGrading()
-
-    num_steps: PositiveInt = 10400
-    prompts_per_step: PositiveInt = 32
-    """Prompts behind one policy update, each with `group_size` completions."""
-    group_size: Annotated[int, Field(ge=2)] = 16
-    steps_per_rollout: PositiveInt = 16
-    """Policy updates made from one rollout: prompts_per_step * steps_per_rollout prompts are sampled at
-    once."""
-    inner_epochs: PositiveInt = 1
-    """Passes over a rollout's mini-batches; each pass is steps_per_rollout further steps."""
-    split_rollout_by: Literal["prompt", "completion"] = "completion"
-    """Mini-batches are random sets of completions, as in the paper, or of whole groups, whose prompts are
-    computed once."""
-
     objective: Objective = Grpo()
     kl: KlConfig = KlConfig()
-    sampling: SamplingConfig = SamplingConfig()
     truncated: Literal["keep", "mask", "zero_reward"] = "keep"
     """Completions cut at max_new_tokens: trained like others, left out of the loss, or given reward 0."""
     refill_rounds: Annotated[int, Field(ge=0)] = 0
     """Replace groups without reward spread by freshly sampled prompts, at most this many times per
     rollout."""
 
-    optimizer: OptimizerConfig = OptimizerConfig()
-    batch: BatchConfig = BatchConfig()
-    engine: EngineConfig = EmbeddedEngine()
-    evaluation: EvaluationConfig = EvaluationConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
-
     @model_validator(mode="after")
-    def _possible(self) -> "RlConfig":
-        if self.sampling.temperature == 0:
-            raise ValueError(
-                "sampling.temperature is 0; RL needs completions that differ: use a value above 0"
-            )
-        if not self.rewards:
-            raise ValueError('rewards is empty; name at least one, for example [{kind = "accuracy"}]')
-        if self.combine == "normalise_then_sum":
-            self._require_normalisable()
-        if (fault := reward_fault(self.rewards)) is not None:
-            raise ValueError(fault)
+    def _rewards_can_teach(self) -> "RlConfig":
         if all(reward.weight == 0 for reward in self.rewards):
             raise ValueError("every reward has weight 0, so there is nothing to learn; give one a weight")
-        for reward in self.rewards:
-            if isinstance(reward, AccuracyReward) and reward.answer_from == ("answer_tag",):
-                _require_answer_tag(self.output_form)
-            if isinstance(reward, OverlongReward):
-                _require_bite(reward, self.sampling.max_new_tokens)
-        require_scores(self.checkpoint, self.evaluation.every_steps)
-        steps = self.steps_per_rollout * self.inner_epochs
-        if self.num_steps % steps:
-            raise ValueError(
-                f"num_steps is {self.num_steps}; it must be a multiple of steps_per_rollout * inner_epochs = "
-                f"{steps}"
-            )
+        if self.combine == "normalise_then_sum":
+            self._require_normalisable()
         return self
 
     def _require_normalisable(self) -> None:
@@ -113,23 +57,6 @@ class RlConfig(ConfigModel):
                 'combine is "normalise_then_sum", and kl.placement "reward" would subtract the KL from a sum that is not '
                 'used; use kl.placement "loss"'
             )
-
-
-def _require_bite(reward: OverlongReward, max_new_tokens: int) -> None:
-    begins = reward.max_tokens - reward.cache_tokens
-    if reward.cache_tokens > 0 and begins >= max_new_tokens:
-        raise ValueError(
-            f"the overlong reward begins after {begins} tokens (max_tokens - cache_tokens), and sampling.max_new_tokens is "
-            f"{max_new_tokens}: it would always be 0; set its max_tokens to {max_new_tokens}"
-        )
-
-
-def _require_answer_tag(form: OutputForm) -> None:
-    if form.kind in ("think", "special_token"):
-        raise ValueError(
-            f'the accuracy reward looks for the answer in <answer>, and output_form.kind "{form.kind}" has none; set its '
-            'answer_from to "boxed" or "text"'
-        )
 
 
 class R1ZeroStage(RlConfig):
@@ -155,7 +82,68 @@ class ReasoningRlStage(RlConfig):
     objective: Objective = Grpo(clip_low=10.0, clip_high=10.0)
 
 
+class GeneralRlStage(RlConfig):
+    """RL for all scenarios, R1's second RL stage: reasoning RL's figures at temperature 0.7, and in the last steps general
+    prompts beside the reasoning ones, paid by reward models, format and language (facts.md section 4)."""
+
+    kind: Literal["general_rl"] = "general_rl"
+    name: StageName = "general_rl"
+    template: Template = ChatTemplate()
+    output_form: OutputForm = ThinkForm(opened_by_prompt=False)
+    rewards: tuple[RewardConfig, ...] = (
+        AccuracyReward(answer_from=("boxed", "text")),
+        FormatReward(),
+        LanguageReward(),
+    )
+    """At least one must be of the kind "preference"."""
+    objective: Objective = Grpo(clip_low=10.0, clip_high=10.0)
+    sampling: GeneralSampling = GeneralSampling()
+    num_steps: PositiveInt = 1700
+    """facts.md section 4: 1,700. The rollout before general prompts begin, and the last one, are as small as they must be."""
+    general: GeneralPrompts
+
+    @property
+    def general_prompts(self) -> GeneralPrompts:
+        """The general prompts that the stage's last steps take."""
+        return self.general
+
+    def steps_fault(self) -> str | None:
+        """Return why the steps cannot be cut into rollouts; None if they can."""
+        for key, value in (("num_steps", self.num_steps), ("general.steps", self.general.steps)):
+            if value % self.inner_epochs:
+                return f"{key} is {value}; it must be a multiple of inner_epochs = {self.inner_epochs}"
+        return None
+
+    @model_validator(mode="after")
+    def _has_general_prompts(self) -> "GeneralRlStage":
+        if self.general.steps > self.num_steps:
+            raise ValueError(
+                f"general.steps is {self.general.steps}, and the stage has {self.num_steps} steps; use at most that many"
+            )
+        if not any(isinstance(reward, PreferenceReward) and reward.weight for reward in self.rewards):
+            raise ValueError(
+                "rewards has none for general prompts; add one like "
+                '{kind = "preference", helpful = "helpful_model", safety = "safety_model"}, whose values are [models.NAME] '
+                'or stages of the kind "reward_model"'
+            )
+        if round(self.general.share * self.prompts_per_step) < 1:
+            raise ValueError(
+                f"general.share is {self.general.share}, not even one of the {self.prompts_per_step} prompts of a step; raise it"
+            )
+        return self
+
+
 Stage = Annotated[
-    R1ZeroStage | ReasoningRlStage | SftStage | ColdStartStage | RejectionSamplingStage,
+    R1ZeroStage
+    | ReasoningRlStage
+    | GeneralRlStage
+    | SftStage
+    | ColdStartStage
+    | RejectionSamplingStage
+    | PreferenceDataStage
+    | RewardModelStage
+    | DistillStage
+    | OnPolicyDistillStage
+    | ComparisonStage,
     Field(discriminator="kind"),
 ]

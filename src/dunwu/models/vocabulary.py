@@ -75,3 +75,14 @@ def stop_at(policy: Policy, token: str) -> bool:
         return False
     policy.model.generation_config.eos_token_id = [token_id, *present]
     return True
+
+
+def vocabulary_difference(first: PreTrainedTokenizerBase, second: PreTrainedTokenizerBase) -> str | None:
+    """Say in what two tokenizers differ as far as token ids mean something else; None if every id means the same in both."""
+    mine, theirs = first.get_vocab(), second.get_vocab()
+    if mine == theirs:
+        return None
+    sizes = f"{len(mine):,} and {len(theirs):,} tokens, " if len(mine) != len(theirs) else ""
+    token = next(t for t in [*mine, *theirs] if mine.get(t) != theirs.get(t))
+    ids = " and ".join("missing" if of.get(token) is None else str(of[token]) for of in (mine, theirs))
+    return f"{sizes}for example {token!r} is {ids}"

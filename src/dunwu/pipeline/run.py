@@ -8,10 +8,15 @@ from typing import Any
 
 from dunwu.config.chain import BASE, stage_references
 from dunwu.config.cold_start import ColdStartStage
+from dunwu.config.comparison import ComparisonStage
+from dunwu.config.distill import DistillStage
+from dunwu.config.on_policy_distill import OnPolicyDistillStage
+from dunwu.config.preference_data import PreferenceDataStage
 from dunwu.config.recipe import Recipe
 from dunwu.config.rejection_sampling import RejectionSamplingStage
+from dunwu.config.reward_model import RewardModelStage
 from dunwu.config.sft import SftStage
-from dunwu.config.stage import R1ZeroStage, ReasoningRlStage, Stage
+from dunwu.config.stage import GeneralRlStage, R1ZeroStage, ReasoningRlStage, Stage
 from dunwu.config.training import CheckpointConfig
 from dunwu.errors import DunwuWarning, RunError
 from dunwu.models.loading import resolve_model
@@ -28,11 +33,17 @@ from dunwu.runs.progress import Progress
 from dunwu.runs.stage_folder import StageFolder
 from dunwu.runs.stage_lineage import PinError
 from dunwu.stages.cold_start import run_cold_start
+from dunwu.stages.comparison import run_comparison
 from dunwu.stages.context import StageContext
 from dunwu.stages.decontamination import Decontamination
+from dunwu.stages.distill import run_distill
+from dunwu.stages.general_rl import run_general_rl
+from dunwu.stages.on_policy_distill import run_on_policy_distill
+from dunwu.stages.preference_data import run_preference_data
 from dunwu.stages.r1_zero import run_r1_zero
 from dunwu.stages.reasoning_rl import run_reasoning_rl
 from dunwu.stages.rejection_sampling import run_rejection_sampling
+from dunwu.stages.reward_model import run_reward_model
 from dunwu.stages.sft import run_sft
 
 WHOLE = Selection()
@@ -81,12 +92,24 @@ def run_stage(stage: Stage, context: StageContext) -> dict[str, Any]:
             return run_r1_zero(stage, context)
         case ReasoningRlStage():
             return run_reasoning_rl(stage, context)
+        case GeneralRlStage():
+            return run_general_rl(stage, context)
         case SftStage():
             return run_sft(stage, context)
         case ColdStartStage():
             return run_cold_start(stage, context)
         case RejectionSamplingStage():
             return run_rejection_sampling(stage, context)
+        case PreferenceDataStage():
+            return run_preference_data(stage, context)
+        case RewardModelStage():
+            return run_reward_model(stage, context)
+        case DistillStage():
+            return run_distill(stage, context)
+        case OnPolicyDistillStage():
+            return run_on_policy_distill(stage, context)
+        case ComparisonStage():
+            return run_comparison(stage, context)
 
 
 def _fetch_models(recipe: Recipe) -> None:

@@ -1,13 +1,16 @@
-"""The loop of every RL stage: evaluate, then rollout by rollout sample, update, record, checkpoint; evaluate again.
+"""The loop of every stage that trains on its own completions: evaluate, then rollout by rollout sample, update, record,
+checkpoint; evaluate again.
 
 A killed stage goes on from its last checkpoint, in the middle of a rollout too (the rollout is read back from the run folder),
-and ends with the same bytes. Called by the stage files; what differs between stages is in their configuration.
+and ends with the same bytes. Called by the stage files; what differs between RL stages is in their configuration, and what
+differs between ways of learning is in their `Method`.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dunwu.config.on_policy import OnPolicyConfig
 from dunwu.config.stage import RlConfig
 from dunwu.evaluation.run import EvaluationResult, evaluate
 from dunwu.functional.seeds import derive_seed
@@ -16,6 +19,8 @@ from dunwu.records import RolloutGroup
 from dunwu.rollout.collection import sampling_params
 from dunwu.rollout.timeline import grading_timings
 from dunwu.stages.context import StageContext
+from dunwu.stages.general_evaluation import evaluate_general, watch
+from dunwu.stages.rl_method import Method, PolicyGradient
 from dunwu.stages.rl_setup import RlParts, rl_parts
 from dunwu.stages.training_run import (
     evaluate_once,
@@ -25,14 +30,20 @@ from dunwu.stages.training_run import (
     save_checkpoint,
     wall_seconds,
 )
-from dunwu.training.rl_metrics import NOTHING_TO_TRAIN, completion_metrics, explain_zero, rollout_counts
-from dunwu.training.rl_step import update_policy
-from dunwu.training.rollout_phase import RolloutPhase
+from dunwu.training.rl_metrics import NOTHING_TO_TRAIN, completion_metrics, rollout_counts
+from dunwu.training.rollout_plan import RolloutSpan, general_begin, rollout_span
 from dunwu.training.sequences import TrainSequence, split_into_minibatches, train_sequences
 
 
 def run_rl(config: RlConfig, context: StageContext) -> dict[str, Any]:
-    """Run or continue an RL stage to its end.
+    """Run or continue an RL stage to its end; see `run_on_policy`."""
+    return run_on_policy(config, context, lambda parts: PolicyGradient(config, context, parts))
+
+
+def run_on_policy(
+    config: OnPolicyConfig, context: StageContext, make_method: Callable[[RlParts], Method]
+) -> dict[str, Any]:
+    """Run or continue a stage to its end.
 
     Returns:
         The stage's record for summary.json: name, before, after, num_problems, wall_seconds.
@@ -40,7 +51,7 @@ def run_rl(config: RlConfig, context: StageContext) -> dict[str, Any]:
     folder, progress = context.folder, context.progress
     checkpoint = go_back(context)
     with rl_parts(config, context, checkpoint) as parts:
-        loop = _RlLoop(config, context, parts)
+        loop = _Loop(config, context, parts, make_method(parts))
         progress.stage_started(folder.name, config.num_steps, parts.state.step)
         before = loop.evaluate("before", 0)
         loop.train()
@@ -55,30 +66,30 @@ def run_rl(config: RlConfig, context: StageContext) -> dict[str, Any]:
     }
 
 
-class _RlLoop:
+class _Loop:
     """One stage's loop: its parts, and the rollout it is training on."""
 
-    def __init__(self, config: RlConfig, context: StageContext, parts: RlParts) -> None:
+    def __init__(self, config: OnPolicyConfig, context: StageContext, parts: RlParts, method: Method) -> None:
         self.config = config
         self.context = context
         self.folder = context.folder
         self.parts = parts
         self.state = parts.state
         self._causes_told: set[str] = set()  # each diagnosis is said once; the metrics hold it at every step
-        self.phase = RolloutPhase(
-            config,
-            context.folder.name,
-            context.seed,
-            parts.train,
-            parts.collector,
-            sampling_params(config.sampling, parts.state.policy),
-        )
+        self.method = method
 
     def evaluate(self, label: str, step: int) -> Mapping[str, Any]:
-        """Evaluate on the held-out problems, unless this evaluation is already in the run folder."""
-        return evaluate_once(self.context, label, step, lambda: self._evaluate(label))
+        """Evaluate on the held-out problems, unless that is already in the run folder, and say aloud what it warns of."""
+        figures = evaluate_once(self.context, label, step, lambda: self._evaluate(label, step))
+        seen = figures.get("reward_hacking")
+        if seen is not None:
+            self.folder.run.log(
+                "reward hacking suspected", stage=self.folder.name, step=step, text=seen["text"]
+            )
+            self.context.progress.message(seen["text"])
+        return figures
 
-    def _evaluate(self, label: str) -> tuple[Mapping[str, Any], Sequence[RolloutGroup]]:
+    def _evaluate(self, label: str, step: int) -> tuple[Mapping[str, Any], Sequence[RolloutGroup]]:
         progress = self.context.progress
         sampling = self.config.evaluation.sampling or self.config.sampling
         result: EvaluationResult = evaluate(
@@ -90,33 +101,50 @@ class _RlLoop:
             seed_path=(self.folder.name, "evaluation"),
             on_progress=lambda finished, total: progress.evaluation(label, finished, total),
         )
-        return result.figures, result.groups
+        general = self.parts.general
+        if general is None:
+            return result.figures, result.groups
+        figures, groups = evaluate_general(
+            self.config,
+            self.context,
+            self.parts,
+            general,
+            lambda finished, total: progress.evaluation(f"{label}, general prompts", finished, total),
+        )
+        both = {**result.figures, "general": figures}
+        return {**both, "reward_hacking": watch(self.config, self.folder, step, both)}, (
+            *result.groups,
+            *groups,
+        )
 
     def train(self) -> None:
         """Make the updates that are still to be made."""
-        steps_per_rollout = self.config.steps_per_rollout * self.config.inner_epochs
         while self.state.step < self.config.num_steps:
             start = time.monotonic()
-            done = self.state.step % steps_per_rollout
+            span = rollout_span(self.config, self.state.step)
+            done = self.state.step - span.start
             if done:
                 stored = self.folder.read_rollouts(self.state.num_rollouts)
                 groups, dropped = list(stored.groups), list(stored.dropped)
             else:
-                groups, dropped = self._sample()
+                groups, dropped = self._sample(span)
             sampling = {"sampling_seconds": time.monotonic() - start, **self._grading_timings()}
-            minibatches = self._minibatches(groups)
+            minibatches = self._minibatches(groups, span)
             counts = rollout_counts(groups, dropped)
             for minibatch in minibatches[done:]:
                 self._update(groups, minibatch, counts, sampling)
                 sampling = {"sampling_seconds": 0.0}
 
-    def _sample(self) -> tuple[list[RolloutGroup], list[RolloutGroup]]:
+    def _sample(self, span: RolloutSpan) -> tuple[list[RolloutGroup], list[RolloutGroup]]:
         first = self.state.step + 1
         self.parts.collector.take_times()  # an evaluation's
-        groups, dropped = self.phase.sample(self.state, self.context.progress.generation)
-        last = self.state.step + self.config.steps_per_rollout * self.config.inner_epochs
+        groups, dropped = self.method.sample(self.state, self.context.progress.generation)
         self.folder.write_rollouts(
-            self.state.num_rollouts, groups, first_step=first, last_step=last, dropped=dropped
+            self.state.num_rollouts,
+            groups,
+            first_step=first,
+            last_step=span.start + span.num_steps,
+            dropped=dropped,
         )
         return groups, dropped
 
@@ -124,14 +152,17 @@ class _RlLoop:
         timings = grading_timings(self.parts.collector.take_times())
         return {**timings, **self.parts.grader.counts} if timings else {}
 
-    def _minibatches(self, groups: Sequence[RolloutGroup]) -> list[list[TrainSequence]]:
+    def _minibatches(self, groups: Sequence[RolloutGroup], span: RolloutSpan) -> list[list[TrainSequence]]:
         """All mini-batches of a rollout, inner epoch after inner epoch, each epoch cut anew."""
         sequences = train_sequences(groups)
         minibatches = []
         for epoch in range(self.config.inner_epochs):
             seed = derive_seed(self.context.seed, self.folder.name, "split", self.state.num_rollouts, epoch)
             minibatches += split_into_minibatches(
-                sequences, self.config.steps_per_rollout, by=self.config.split_rollout_by, seed=seed
+                sequences,
+                span.num_steps // self.config.inner_epochs,
+                by=self.config.split_rollout_by,
+                seed=seed,
             )
         return minibatches
 
@@ -143,7 +174,7 @@ class _RlLoop:
         sampling: Mapping[str, Any],
     ) -> None:
         """One policy update with everything that is written about it."""
-        state, config = self.state, self.config
+        state = self.state
         start = time.monotonic()
         step = state.step + 1
         metrics: dict[str, Any] = {
@@ -152,12 +183,10 @@ class _RlLoop:
             **completion_metrics(groups, minibatch),
         }
         if minibatch:
-            metrics.update(
-                update_policy(state.policy, state.reference, state.optimizer, minibatch, config, step)
-            )
+            metrics.update(self.method.update(state, minibatch, step))
         state.step = step
         training_seconds = time.monotonic() - start
-        note = explain_zero(metrics) if minibatch else NOTHING_TO_TRAIN
+        note = self.method.explain(metrics) if minibatch else NOTHING_TO_TRAIN
         metrics["note"] = None if note is None else note.text
         self.folder.append_metrics(step, metrics)
         timings = self._timings(groups, metrics, sampling, training_seconds)
@@ -190,13 +219,15 @@ class _RlLoop:
         """Reference refresh, evaluation and checkpoint, in this order, so that a checkpoint holds all that came before it."""
         config, state = self.config, self.state
         if (
-            state.reference is not None
+            isinstance(config, RlConfig)
+            and state.reference is not None
             and config.kl.refresh_every_steps
             and step % config.kl.refresh_every_steps == 0
         ):
             state.reference.copy_weights_from(state.policy)
         every = config.evaluation.every_steps
-        if every and step % every == 0 and step < config.num_steps:
+        due = step == general_begin(config) or (every and step % every == 0)
+        if due and step < config.num_steps:
             self.evaluate(evaluation_label(step), step)
         if step % config.checkpoint.every_steps == 0 or step == config.num_steps:
             save_checkpoint(

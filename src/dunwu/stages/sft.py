@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dunwu.config.sft import SftStage
+from dunwu.config.sft import SftConfig
 from dunwu.data.sft_samples import SampleSet
 from dunwu.models.loading import save_policy
 from dunwu.records import RolloutGroup
@@ -27,7 +27,7 @@ from dunwu.training.sft_evaluation import evaluate_on_samples
 from dunwu.training.sft_step import update_on_samples
 
 
-def run_sft(config: SftStage, context: StageContext) -> dict[str, Any]:
+def run_sft(config: SftConfig, context: StageContext) -> dict[str, Any]:
     """Run or continue the stage to its end.
 
     Returns:
@@ -72,7 +72,7 @@ def _told(name: str, samples: SampleSet) -> str:
 class _SftLoop:
     """One stage's loop over its steps."""
 
-    def __init__(self, config: SftStage, context: StageContext, parts: SftParts) -> None:
+    def __init__(self, config: SftConfig, context: StageContext, parts: SftParts) -> None:
         self.config = config
         self.context = context
         self.folder = context.folder

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
-from dunwu.config.sft import SftChatTemplate, SftStage
+from dunwu.config.sft import SftChatTemplate, SftConfig
 from dunwu.data.chat import ChatForm
 from dunwu.data.conversations import load_conversations
 from dunwu.data.jinja_templates import chat_template_of
@@ -33,7 +33,7 @@ from dunwu.training.sft_state import SftState
 class Schedule:
     """Which samples each step takes: a plan for each epoch, drawn from (run seed, stage, epoch)."""
 
-    config: SftStage
+    config: SftConfig
     lengths: NDArray[np.int64]
     run_seed: int
     stage: str
@@ -70,7 +70,7 @@ class SftParts:
     schedule: Schedule
 
 
-def sft_parts(config: SftStage, context: StageContext, checkpoint: Checkpoint | None) -> SftParts:
+def sft_parts(config: SftConfig, context: StageContext, checkpoint: Checkpoint | None) -> SftParts:
     """Build the parts of a stage, from its start or from a checkpoint.
 
     Raises:
@@ -105,7 +105,7 @@ def sft_parts(config: SftStage, context: StageContext, checkpoint: Checkpoint | 
     return SftParts(state, train, held_out, schedule)
 
 
-def chat_form(config: SftStage, tokenizer: PreTrainedTokenizerBase) -> ChatForm:
+def chat_form(config: SftConfig, tokenizer: PreTrainedTokenizerBase) -> ChatForm:
     """Return how a stage's conversations become text with a tokenizer whose chat template is set."""
     match config.template:
         case SftChatTemplate(system=system, variables=variables, dropped_thinking=dropped):
@@ -124,7 +124,7 @@ def _pin_data(
     )
 
 
-def _check_warmup(config: SftStage, schedule: Schedule) -> None:
+def _check_warmup(config: SftConfig, schedule: Schedule) -> None:
     warmup = config.optimizer.schedule.warmup_steps
     if warmup >= schedule.num_steps:
         raise ConfigError(

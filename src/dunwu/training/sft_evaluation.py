@@ -15,7 +15,7 @@ from torch import Tensor
 from dunwu.config.training import BatchConfig
 from dunwu.data.chat_tokens import TokenSample
 from dunwu.data.sft_packing import pack_samples
-from dunwu.functional.logprobs import chunk_rows
+from dunwu.functional.head_chunks import chunk_rows
 from dunwu.models.policy import Policy
 from dunwu.records import PackedBatch
 
