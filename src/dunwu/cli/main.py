@@ -3,6 +3,7 @@ them."""
 
 import typer
 
+from dunwu.cli.compare import compare
 from dunwu.cli.data_check import data_app
 from dunwu.cli.doctor import doctor
 from dunwu.cli.evaluate import evaluate
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command("run")(run)
 app.command("status")(status)
 app.command("show")(show)
+app.command("compare")(compare)
 app.command("plot")(plot)
 app.command("eval")(evaluate)
 app.command("generate")(generate)
