@@ -161,3 +161,24 @@ def test_the_table_has_a_column_for_each_kind(console):
 def test_one_kind_needs_no_column_of_its_own(console):
     console.print(figures_table({"pass_at_1": 0.5, "by_kind": {"sum": {"pass_at_1": 0.5}}}))
     assert "sum" not in console.file.getvalue()
+
+
+def test_a_stage_with_reward_models_lends_its_rules():
+    """Reward models score whole rollouts; here the rules count, on the stage's reasoning problems."""
+    stage = {
+        "kind": "general_rl",
+        "task": {"kind": "world", "kinds": ["sum"]},
+        "general": {"task": {"kind": "world", "kinds": ["advice"]}},
+        "template": {"kind": "r1_zero"},
+        "output_form": {"kind": "think_answer"},
+        "rewards": [{"kind": "accuracy", "weight": 2.0}, {"kind": "preference", "helpful": "liked"}],
+    }
+    data = {"name": "x", "model": {"path": "micro"}, "models": {"liked": {"path": "x/y"}}, "stages": [stage]}
+    recipe = build_recipe(data, source="test")
+    found = build(source=ModelSource("micro", recipe, recipe.stages[0]))
+    assert (found.kind, found.task, found.evaluation.sampling.temperature) == (
+        "r1_zero",
+        WorldTask(kinds=("sum",)),
+        0.7,
+    )
+    assert [(reward.kind, reward.weight) for reward in found.rewards] == [("accuracy", 2.0)]

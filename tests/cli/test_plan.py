@@ -184,3 +184,42 @@ def test_what_cannot_be_estimated_says_why(console, tmp_path, files, said):
 def test_a_hub_model_is_not_estimated(console, tmp_path):
     print_plan(console, make(path="owner/name"), tmp_path, continues=False)
     assert "not on this machine" in console.file.getvalue()
+
+
+def test_general_prompts_are_counted(console, monkeypatch):
+    monkeypatch.setattr("dunwu.cli.plan.local_folder", lambda path: None)
+    stage = {
+        "kind": "general_rl",
+        "task": {"kind": "world"},
+        "general": {
+            "task": {"kind": "world", "kinds": ["advice"]},
+            "steps": 10,
+            "num_problems": 6,
+            "share": 0.25,
+        },
+        "rewards": [{"kind": "format"}, {"kind": "preference", "helpful": "liked", "safety": "safe"}],
+        "num_steps": 25,
+        "steps_per_rollout": 4,
+        "prompts_per_step": 4,
+        "group_size": 3,
+        "sampling": {"max_new_tokens": 44},
+        "evaluation": {"num_problems": 5, "samples_per_problem": 2, "every_steps": 10},
+    }
+    data = {
+        "name": "test",
+        "model": {"path": "micro"},
+        "models": {"liked": {"path": "x/a"}, "safe": {"path": "x/b"}},
+        "stages": [stage],
+    }
+    recipe = build_recipe(data, source="test")
+    plan = plan_stage(recipe.stages[0])
+    # 15 steps in rollouts of 4, 4, 4 and 3, then 10 in 4, 4 and 2
+    assert (plan.num_rollouts, plan.prompts_per_rollout, plan.num_completions) == (7, 16, 25 * 4 * 3)
+    # before, 10, 15 where general prompts begin, 20, after; both held-out sets
+    assert (plan.num_evaluations, plan.completions_per_evaluation) == (5, 22)
+    print_plan(console, recipe, "run", continues=False)
+    text = " ".join(console.file.getvalue().split())
+    assert "general prompts in the last 10 steps, 2 of the 8 prompts of a rollout" in text
+    assert "scored by (preference) helpful: liked, safety: safe" in text
+    parts = memory_parts(recipe, recipe.stages[0], SETTINGS, 1000)
+    assert parts["reward models"] == 2 * 4 * 1000

@@ -32,7 +32,7 @@ def test_built_in_and_hub_models_pass(stage_recipe, path):
     ("path", "said"),
     [
         ("micor", "model.path: there is no model micor; did you mean micro?"),
-        ("./out/model", "there is no model ./out/model; give micro or smollm2"),
+        ("./out/model", "there is no model ./out/model; give micro, nano, smollm2"),
         ("/no/such/folder", "there is no model /no/such/folder"),
         ("a/b/c", "there is no model a/b/c"),
     ],
@@ -177,3 +177,54 @@ def test_files_to_stay_away_from_must_be_there(stage_recipe, tmp_path):
             assert f"decontamination.against.0.source: there is no file {source}; did you mean" in text
         else:
             check_recipe(recipe)
+
+
+def test_general_prompts_are_looked_over_too(tmp_path):
+    def recipe(**general):
+        stage = {
+            "kind": "general_rl",
+            "task": {"kind": "world"},
+            "sampling": {"max_new_tokens": 64},
+            "template": {"kind": "r1_zero"},
+            "general": {"task": {"kind": "world", "kinds": ["advice"]}, **general},
+            "rewards": [{"kind": "preference", "helpful": "liked"}],
+        }
+        models = {"liked": {"path": "smollm2"}}
+        return build_recipe(
+            {"name": "x", "model": {"path": "smollm2"}, "models": models, "stages": [stage]}, source="x"
+        )
+
+    check_recipe(recipe())
+    assert "general.num_problems is 513, and the task holds out 512 (general.task.num_held_out)" in refusal(
+        recipe(num_problems=513)
+    )
+    text = refusal(recipe(task={"kind": "world", "kinds": ["advice", "sum", "operators"]}))
+    assert "stages.general_rl.general.task.kinds has operators, sum, which a rule can grade" in text
+    file = {"kind": "file", "train": str(tmp_path / "absent.jsonl"), "task_column": "task"}
+    assert "general.task.train: there is no file" in refusal(recipe(task=file))
+    (tmp_path / "there.jsonl").write_text("{}")
+    graded = {"kind": "file", "train": str(tmp_path / "there.jsonl")}
+    assert 'general.task.grader is "math", a rule' in refusal(recipe(task=graded))
+    check_recipe(recipe(task={**graded, "grader": "preference", "preference_set": "helpful"}))
+
+
+def test_a_language_model_is_no_reward_model(folder):
+    stage = {
+        "kind": "general_rl",
+        "task": {"kind": "world"},
+        "sampling": {"max_new_tokens": 64},
+        "template": {"kind": "r1_zero"},
+        "general": {"task": {"kind": "world", "kinds": ["advice"]}},
+        "rewards": [{"kind": "format"}, {"kind": "preference", "helpful": "liked"}],
+    }
+    models = {"liked": {"path": str(folder)}}
+    recipe = build_recipe(
+        {"name": "x", "model": {"path": "smollm2"}, "models": models, "stages": [stage]}, source="x"
+    )
+    check_recipe(recipe)  # the configuration does not say what it is
+    (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForSequenceClassification"]}))
+    check_recipe(recipe)
+    (folder / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}))
+    assert "stages.general_rl.rewards.1.helpful: liked is a LlamaForCausalLM, and a reward model" in refusal(
+        recipe
+    )

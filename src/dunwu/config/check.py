@@ -30,6 +30,7 @@ from dunwu.config.part_checks import (
 from dunwu.config.preference_checks import preference_data_problems, reward_model_problems
 from dunwu.config.preference_data import PreferenceDataStage
 from dunwu.config.recipe import Recipe
+from dunwu.config.references import references
 from dunwu.config.rejection_sampling import RejectionSamplingStage
 from dunwu.config.reward import FunctionReward, RewardConfig
 from dunwu.config.reward_model import RewardModelStage
@@ -94,6 +95,7 @@ def _all_problems(recipe: Recipe) -> Iterator[str]:
             *stage_problems(stage, model_settings(recipe.first_model(stage).path)),
             *own_template_problems(stage, recipe.all_models.get(getattr(stage, "start", BASE))),
             *teacher_problems(stage, recipe),
+            *scorer_problems(stage, recipe),
             *(
                 comparison_problems(stage, recipe, has_chat_template)
                 if isinstance(stage, ComparisonStage)
@@ -102,6 +104,18 @@ def _all_problems(recipe: Recipe) -> Iterator[str]:
         ):
             kind = Missing if isinstance(problem, Missing) else str
             yield kind(f"stages.{stage.name}.{problem}")
+
+
+def scorer_problems(stage: Stage, recipe: Recipe) -> Iterator[str]:
+    """Say which models that are to score responses are no reward models, as far as their config.json tells."""
+    for reference in references(stage):
+        model = recipe.all_models.get(reference.name) if reference.what == "reward_model" else None
+        architectures = model_settings(model.path).get("architectures") if model is not None else None
+        if architectures and not any("SequenceClassification" in str(name) for name in architectures):
+            yield (
+                f"{reference.key}: {reference.name} is a {architectures[0]}, and a reward model is a sequence classifier; name a "
+                "stage of the kind reward_model, or give another folder"
+            )
 
 
 def teacher_problems(stage: Stage, recipe: Recipe) -> Iterator[str]:

@@ -17,6 +17,7 @@ from dunwu.rollout.collection import Collector
 from dunwu.training.prompt_order import draw_prompts
 from dunwu.training.rl_state import RlState
 from dunwu.training.rl_step import completion_logprobs, per_token
+from dunwu.training.rollout_plan import num_prompts, rollout_span
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class RolloutPhase:
     prompts: Sequence[Prompt]
     collector: Collector
     sampling: SamplingParams
+    general: Sequence[Prompt] = ()
+    """General prompts, drawn in the rollouts of the stage's last steps."""
 
     def sample(
         self, state: RlState, on_progress: Callable[[int, int], None] | None = None
@@ -38,29 +41,35 @@ class RolloutPhase:
         Returns:
             The groups to train on, and those that refilling replaced.
         """
-        config = self.config
         state.num_rollouts += 1
-        groups = self._sample_groups(
-            state, config.prompts_per_step * config.steps_per_rollout, 0, on_progress
-        )
+        num_reasoning, num_general = num_prompts(self.config, rollout_span(self.config, state.step))
+        groups = self._sample_groups(state, num_reasoning, num_general, 0, on_progress)
         dropped: list[RolloutGroup] = []
-        for round_number in range(1, config.refill_rounds + 1):
+        for round_number in range(1, self.config.refill_rounds + 1):
             flat = [i for i, group in enumerate(groups) if not any(group.advantages)]
             if not flat:
                 break
-            fresh = self._sample_groups(state, len(flat), round_number, on_progress)
+            flat_general = sum(
+                i >= num_reasoning for i in flat
+            )  # general prompts come last, and so do those that replace them
+            fresh = self._sample_groups(
+                state, len(flat) - flat_general, flat_general, round_number, on_progress
+            )
             for i, group in zip(flat, fresh, strict=True):
                 dropped.append(groups[i])
                 groups[i] = group
         return groups, dropped
 
     def _sample_groups(
-        self, state: RlState, num: int, round_number: int, on_progress: Callable[[int, int], None] | None
+        self,
+        state: RlState,
+        num_reasoning: int,
+        num_general: int,
+        round_number: int,
+        on_progress: Callable[[int, int], None] | None,
     ) -> list[RolloutGroup]:
-        prompts = draw_prompts(
-            self.prompts, state.prompts_drawn, num, run_seed=self.run_seed, stage=self.stage
-        )
-        state.prompts_drawn += num
+        """Groups of the next reasoning prompts, then of the next general ones."""
+        prompts = self._draw(state, num_reasoning, num_general)
         rollouts = self.collector.collect(
             prompts,
             num_samples=self.config.group_size,
@@ -84,6 +93,21 @@ class RolloutPhase:
             RolloutGroup(prompt, of_prompt, tuple(row))
             for prompt, of_prompt, row in zip(prompts, rollouts, advantages, strict=True)
         ]
+
+    def _draw(self, state: RlState, num_reasoning: int, num_general: int) -> list[Prompt]:
+        reasoning = draw_prompts(
+            self.prompts, state.prompts_drawn, num_reasoning, run_seed=self.run_seed, stage=self.stage
+        )
+        general = draw_prompts(
+            self.general,
+            state.general_drawn,
+            num_general,
+            run_seed=self.run_seed,
+            stage=f"{self.stage}/general",  # no stage is called so
+        )
+        state.prompts_drawn += num_reasoning
+        state.general_drawn += num_general
+        return [*reasoning, *general]
 
     def _advantages(
         self, state: RlState, prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]]
