@@ -88,6 +88,9 @@ def print_status(console: Console, found: RunStatus, *, verified: bool = False) 
 
 def key_figures(figures: Mapping[str, Any]) -> str:
     """Write the few figures that say how a stage goes or went: before and after, or those of a step, or counts."""
+    if "findings" in figures:
+        hold = sum(finding["verdict"] == "holds" for finding in figures["findings"])
+        return f"{len(figures['columns'])} models side by side, {hold} of {len(figures['findings'])} findings hold"
     before, after = figures.get("before"), figures.get("after")
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         parts = [
