@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
 from comparison_recipe import make_recipe
+from reward_folders import save_random_reward_model
 
 from dunwu.errors import ConfigError, DataError
 from dunwu.pipeline.run import run_recipe
@@ -131,6 +133,31 @@ def test_what_cannot_be_asked_or_judged_is_told_before_anything_is_sampled(tmp_p
         ConfigError, match=r"column base: the longest prompt has .* lower max_new_tokens to at most"
     ):
         run_recipe(make_recipe(sampling={"max_new_tokens": 5000}), tmp_path / "long", QuietProgress())
+
+
+def test_reward_models_can_judge(tmp_path: Path) -> None:
+    models = {
+        "liked": {"path": save_random_reward_model(tmp_path / "liked", "summary", 1)},
+        "safe": {"path": save_random_reward_model(tmp_path / "safe", "response", 2)},
+    }
+    judge = {"kind": "reward_model", "helpful": "liked", "safety": "safe"}
+    recipe = make_recipe(models, general_judge=judge, num_problems=2)
+    run_recipe(recipe, tmp_path / "run", QuietProgress())
+    run = RunFolder.read(tmp_path / "run")
+    (record,) = run.read_summary()
+    assert record["judged_by"].startswith("reward models (helpfulness liked, harmlessness safe)")
+    groups = run.stage("comparison").read_evaluation_samples("other.judged")
+    for row, kind in (("helpfulness", "manners"), ("harmlessness", "harmful")):
+        values = [
+            r.reward.parts[row].value for g in groups if g.prompt.problem.kind == kind for r in g.rollouts
+        ]
+        assert values
+        assert all(value is not None and 0 < value < 1 for value in values)
+        assert cells(record, row)[2]["value"] == pytest.approx(fmean(values))  # type: ignore[index, arg-type]
+    swapped = {**judge, "helpful": "safe", "safety": "liked"}
+    recipe = make_recipe(models, general_judge=swapped, num_problems=2)
+    with pytest.raises(ConfigError, match='general_judge gives "safe" prompts of the set "helpful"'):
+        run_recipe(recipe, tmp_path / "swapped", QuietProgress())
 
 
 def test_two_models_can_be_compared_by_a_judge_that_is_asked(tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from dunwu.config.output_form import SpecialTokenForm, ThinkForm
+from dunwu.config.output_form import PlainForm, SpecialTokenForm, ThinkAnswerForm, ThinkForm
 from dunwu.config.sampled_data import ReadabilityConfig
 from dunwu.records import Problem
-from dunwu.rewards.readability import longest_paragraph, repeated_share, unreadable
+from dunwu.rewards.readability import longest_paragraph, readability_part, repeated_share, unreadable
 
 ENGLISH = Problem("a", "sum", "What is 1+2?", "3", "numeric", "en")
 CHINESE = Problem("b", "sum", "1+2等于多少？", "3", "numeric", "zh")
@@ -73,3 +73,20 @@ def test_the_repeated_share_is_counted_in_n_grams():
     # 6 units, five 2-grams: ab, bc, ca, ab, bc; the last two occurred before
     assert repeated_share(ENGLISH, "one two three one two three", 2) == pytest.approx(2 / 5)
     assert repeated_share(ENGLISH, "one", 2) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "form", "expected"),
+    [
+        (f"<think> {GOOD} </think> The answer is 3.", "stop", FORM, ""),
+        (f"<think> {GOOD} </think> The answer is 3.", "length", FORM, "cut"),
+        (f"<think> {GOOD}", "stop", FORM, "thinking_not_closed"),
+        (f"<think> {GOOD} </think> <answer> 3 </answer>", "stop", ThinkAnswerForm(), ""),
+        (f"<think> {GOOD} </think> The answer is 3.", "stop", ThinkAnswerForm(), "no_summary"),
+        ("The answer is 3.", "stop", PlainForm(), ""),
+        ("<think> 我把两个数加起来，再检查一遍。 </think> The answer is 3.", "stop", FORM, "mixed_language"),
+    ],
+)
+def test_a_whole_completion_is_readable_or_says_why_not(text, finish, form, expected):
+    part = readability_part(ENGLISH, text, finish, ReadabilityConfig(min_thinking_chars=0), form)
+    assert (part.value, part.status, part.detail) == (0.0 if expected else 1.0, "ok", expected)

@@ -5,14 +5,14 @@ The two side by side show whether a policy got better or only better liked. Samp
 scenarios and by the comparison of stages.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from statistics import NormalDist, fmean, variance
+from statistics import fmean
 from typing import Any, get_args
 
 from dunwu.config.output_form import OutputForm
 from dunwu.config.task import PreferenceSet
 from dunwu.data.world.general import helpfulness, is_harmless
+from dunwu.functional.paired import mean_with_normal_interval
 from dunwu.functional.passk import Estimate, mean_with_interval
 from dunwu.records import Rollout, RolloutGroup
 from dunwu.rewards.preference import judged_text
@@ -59,7 +59,7 @@ def _figures(
     }
     for name, in_unit in preferences.items():
         scores = _by_problem(groups, lambda _, rollout, name=name: _value(rollout, name))  # type: ignore[misc]
-        _put(figures, name, mean_with_interval if in_unit else _mean_with_normal_interval, scores)
+        _put(figures, name, mean_with_interval if in_unit else mean_with_normal_interval, scores)
     for name in ("format", "language"):
         figures[name] = _mean([_value(r, name) for r in everything])
     figures["length_mean"] = _mean([len(r.completion.token_ids) for r in everything])
@@ -112,11 +112,3 @@ def _put(
     found = estimate(scores) if scores else None
     figures[name] = None if found is None else found.mean
     figures[f"{name}_interval"] = None if found is None else [found.low, found.high]
-
-
-def _mean_with_normal_interval(scores: Sequence[float]) -> Estimate:
-    """Average scores without bounds, with m plus or minus z s / sqrt(P)."""
-    mean = fmean(scores)
-    z = NormalDist().inv_cdf(0.975)
-    half = z * math.sqrt(variance(scores) / len(scores)) if len(scores) > 1 else 0.0
-    return Estimate(mean, mean - half, mean + half, len(scores))
