@@ -104,3 +104,27 @@ def test_what_the_watch_saw_is_told(console):
         console.print(line)
     assert written(console) == "reward hacking suspected at step 9\n"
     assert warning_lines([]) == []
+
+
+def test_reward_models_have_rows_of_their_own(console):
+    before = {"loss": 0.69, "accuracy": 0.5, "accuracy_interval": [0.4, 0.6], "margin": 0.012}
+    after = {"loss": 0.21, "accuracy": 0.9, "accuracy_interval": [0.85, 0.95], "margin": 2.5}
+    record = {
+        "name": "helpful",
+        "before": before,
+        "after": after,
+        "held_out": {"rows": 64},
+        "wall_seconds": 5.0,
+    }
+    console.print(before_after(record))
+    assert "helpful: 64 held-out preferences" in written(console)
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:-1]]
+        for line in written(console).splitlines()
+        if "│" in line
+    ]
+    assert rows == [
+        ["right preferences", "50.0% ± 10.0", "90.0% ± 5.0"],
+        ["loss (nats per row)", "0.69", "0.21"],
+        ["chosen less rejected score", "0.012", "2.5"],
+    ]

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from dunwu.config.output_form import ThinkAnswerForm
-from dunwu.rewards.answers import extract_answer, last_boxed, last_tagged
+from dunwu.config.output_form import PlainForm, ThinkAnswerForm, ThinkForm
+from dunwu.rewards.answers import extract_answer, final_summary, last_boxed, last_tagged
 from dunwu.rewards.output_form import split
 
 
@@ -83,3 +83,18 @@ def test_extraction_is_linear_in_hostile_text(piece: str) -> None:
     for source in ("answer_tag", "boxed", "text"):
         extract_answer(text, source)  # type: ignore[arg-type]
     assert time.process_time() - start < 2.0
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "summary"),
+    [
+        (ThinkForm(opened_by_prompt=False), "<think>a</think> b ", "b"),
+        (ThinkForm(opened_by_prompt=False), "b", "b"),
+        (ThinkForm(opened_by_prompt=True), "a", None),
+        (ThinkAnswerForm(), "<think>a</think> so <answer> 5 </answer>", "5"),
+        (ThinkAnswerForm(), "<think>a</think> so 5", ""),
+        (PlainForm(), " all ", "all"),
+    ],
+)
+def test_the_final_summary_is_what_the_user_reads(form, text, summary):
+    assert final_summary(text, form) == summary

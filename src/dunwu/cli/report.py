@@ -32,6 +32,11 @@ _NAMES = {
     "nll": "loss (nats per token)",
     "perplexity": "perplexity",
     "token_accuracy": "right tokens",
+    "accuracy": "right preferences",
+    "loss": "loss (nats per row)",
+    "margin": "chosen less rejected score",
+    "safe_accuracy": "right about safe ones",
+    "unsafe_accuracy": "right about unsafe ones",
 }
 
 
@@ -96,7 +101,7 @@ def before_after(record: Mapping[str, Any]) -> Table:
         if _is_cons(key)
     }
     table = Table(title=_title(record), title_justify="left", title_style="bold")
-    table.add_column("held-out problems" if "num_problems" in record else "held-out conversations")
+    table.add_column(f"held-out {_held_out(record)[1]}")
     for column in ("before", "after"):
         table.add_column(column, justify="right")
     for key, name in {"pass_at_1": _NAMES["pass_at_1"], **names, **_NAMES}.items():
@@ -167,12 +172,19 @@ def _places(run: RunFolder) -> list[tuple[str, str]]:
 
 
 def _title(record: Mapping[str, Any]) -> str:
-    if "num_problems" in record:
-        title = f"{record['name']}: {record['num_problems']} held-out problems"
-    else:
-        title = f"{record['name']}: {record['held_out']['conversations']} held-out conversations"
+    number, what = _held_out(record)
+    title = f"{record['name']}: {number} held-out {what}"
     seconds = record.get("wall_seconds")
     return title if seconds is None else f"{title}, {duration(seconds)}"
+
+
+def _held_out(record: Mapping[str, Any]) -> tuple[int, str]:
+    """How many of what a stage was evaluated on."""
+    if "num_problems" in record:
+        return record["num_problems"], "problems"
+    if "rows" in record["held_out"]:
+        return record["held_out"]["rows"], "preferences"
+    return record["held_out"]["conversations"], "conversations"
 
 
 def _is_cons(key: str) -> bool:
@@ -185,7 +197,7 @@ def _written(figures: Mapping[str, Any], key: str) -> str:
         return "-"
     if key == "length_mean":
         return f"{value:.1f}"
-    if key in ("nll", "perplexity"):
+    if key in ("nll", "perplexity", "loss", "margin"):
         return f"{value:.4g}"
     interval = figures.get(f"{key}_interval")
     if interval and not 0 <= interval[0] <= interval[1] <= 1:  # a score of a reward model as it is
