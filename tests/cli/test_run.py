@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from dunwu.cli.views import PlainView
+from dunwu.config.check import recipe_problems
 from dunwu.config.load import load_recipe
+from dunwu.config.shipped import shipped_recipes
 from dunwu.pipeline.lineage import read_inputs
 from dunwu.pipeline.selection import Selection
 from dunwu.runs.folder import RunFolder
@@ -220,5 +222,44 @@ def test_a_run_that_made_no_step_is_never_a_success(invoke, file, pipeline):
 
 
 def test_a_shipped_recipe_runs_by_its_name(invoke, file, pipeline):
-    assert invoke("run", "quickstart").exit_code == 0
-    assert pipeline.calls[0][0].name == "quickstart"
+    assert invoke("run", "zero-micro").exit_code == 0
+    assert pipeline.calls[0][0].name == "zero-micro"
+
+
+ROOT = Path(__file__).parents[2]
+WHOLE_CHAINS = [name for name in shipped_recipes() if name.startswith("r1-")]
+
+
+@pytest.mark.parametrize("name", WHOLE_CHAINS)
+def test_a_dry_run_of_a_whole_chain_prints_it_and_ends_well_with_what_is_missing(
+    invoke, pipeline, monkeypatch, name
+):
+    monkeypatch.chdir(ROOT)
+    result = invoke("run", name, "--dry-run", "--run-dir", "runs/never-made", env={"COLUMNS": "150"})
+    assert result.exit_code == 0, result.stderr
+    assert pipeline.calls == []
+    assert not Path("runs/never-made").exists()
+    recipe = load_recipe(name)
+    assert all(f"stage {stage.name}\n" in result.stderr for stage in recipe.stages)
+    assert ("not here yet; a run needs it:" in result.stderr) == bool(recipe_problems(recipe).missing)
+
+
+def test_what_is_missing_is_listed_by_a_dry_run_and_refused_by_a_run(invoke, file, pipeline):
+    options = ("-s", 'stages.r1_zero.task={kind="file", train="absent.jsonl", held_out="absent.jsonl"}')
+    result = invoke("run", file, "--dry-run", *options, env={"COLUMNS": "150"})
+    assert result.exit_code == 0, result.stderr
+    assert "plan: a new run in" in result.stderr
+    lines = [" ".join(line.split()) for line in result.stderr.splitlines()]
+    keys = "stages.r1_zero.task.train, stages.r1_zero.task.held_out"
+    assert lines[-1] == f"there is no file absent.jsonl (seen from {Path.cwd()}): {keys}"
+    result = invoke("run", file, *options)
+    assert result.exit_code == 2
+    assert "2 things cannot run" in result.stderr
+    assert pipeline.calls == []
+
+
+def test_what_is_wrong_is_refused_by_a_dry_run_too(invoke, file, pipeline):
+    result = invoke("run", file, "--dry-run", "-s", "stages.r1_zero.optimizer.schedule.warmup_steps=16")
+    assert result.exit_code == 2
+    assert "the learning rate would never reach its peak" in result.stderr
+    assert result.stdout == ""

@@ -238,9 +238,13 @@ def print_missing(console: Console, missing: Sequence[str]) -> None:
     """Print what the recipe names and this machine lacks; a run would refuse to begin without it."""
     if not missing:
         return
-    console.print(Text("\nnot here yet; a run needs them:", style="bold yellow"))
+    keys: dict[str, list[str]] = {}
     for problem in missing:
-        console.print(Text(f"  {problem}"), soft_wrap=True)
+        key, _, what = problem.partition(": ")
+        keys.setdefault(what, []).append(key)
+    console.print(Text("\nnot here yet; a run needs it:", style="bold yellow"))
+    for what, named_by in keys.items():
+        console.print(Text(f"  {what}: {', '.join(named_by)}"), soft_wrap=True)
 
 
 def _stage_rows(stage: Stage, recipe: Recipe) -> list[tuple[str, str]]:
