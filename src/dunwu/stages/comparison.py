@@ -15,7 +15,7 @@ from dunwu.config.asked_as import AskedAs, asked_as
 from dunwu.config.check import has_chat_template
 from dunwu.config.comparison import ComparisonColumn, ComparisonStage
 from dunwu.config.output_form import OutputForm, ThinkForm
-from dunwu.config.reward import AccuracyReward, FormatReward
+from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig
 from dunwu.config.shaping import LanguageReward
 from dunwu.config.task import Task
 from dunwu.data.tasks import ProblemSets, fingerprint, first_held_out, load_held_out
@@ -116,7 +116,7 @@ class _Comparison:
         start = time.monotonic()
         config = self.config
         policy = load_policy(self.context.models[column.model])
-        rewards = [
+        rewards: list[RewardConfig] = [
             AccuracyReward(
                 answer_from=asked.answer_from,
                 timeout_seconds=config.timeout_seconds,

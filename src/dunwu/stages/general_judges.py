@@ -105,7 +105,7 @@ def _scored(
     scorer = PreferenceScorer([reward], form, judges)
     problems = [group.prompt.problem for group in groups]
     scored = scorer.add(problems, [group.rollouts for group in groups])
-    found = []
+    found: list[RolloutGroup] = []
     for group, rollouts in zip(groups, scored, strict=True):
         by_index = {r.sample_index: r.reward.parts[reward.part_name] for r in rollouts}
         found += _by_set([group], lambda _, rollout, parts=by_index: parts[rollout.sample_index])  # type: ignore[misc]

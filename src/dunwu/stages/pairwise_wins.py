@@ -57,8 +57,9 @@ def with_wins(
                 value = 0.5 if own is others else float(own is not None)
                 parts[g, i] = RewardPart(value, detail="a response has no summary; nobody was asked")
                 continue
-            shown = Judged("own", i, own), Judged("other", i, others)
-            queries += [Query(problem, *shown, 0), Query(problem, *reversed(shown), 1)]
+            own_shown, other_shown = Judged("own", i, own), Judged("other", i, others)
+            queries.append(Query(problem, own_shown, other_shown, 0))
+            queries.append(Query(problem, other_shown, own_shown, 1))
             places.append((g, i))
     verdicts = judge.compare(queries) if queries else []
     for place, first, second in zip(places, verdicts[::2], verdicts[1::2], strict=True):
