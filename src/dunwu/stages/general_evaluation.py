@@ -22,7 +22,16 @@ from dunwu.stages.context import StageContext
 from dunwu.stages.rl_setup import GeneralParts, RlParts
 from dunwu.training.rollout_plan import general_begin
 
-WATCHED = {
+Figure = tuple[float | None, Sequence[float] | None]
+"""A held-out figure and its interval, None where there is none."""
+
+
+def _general(figures: Mapping[str, Any], name: str) -> Figure:
+    general = figures.get("general") or {}
+    return general.get(name), general.get(f"{name}_interval")
+
+
+WATCHED: Mapping[str, Callable[[Mapping[str, Any]], Figure]] = {
     "pass@1": lambda figures: (figures.get("pass_at_1"), figures.get("pass_at_1_interval")),
     "helpfulness": lambda figures: _general(figures, "helpfulness"),
     "harmlessness": lambda figures: _general(figures, "harmlessness"),
@@ -112,15 +121,10 @@ def _rewards(config: OnPolicyConfig, folder: StageFolder, begin: int) -> dict[st
 
 
 def _held_out(
-    history: Sequence[Mapping[str, Any]],
-    read: Callable[[Mapping[str, Any]], tuple[float | None, Sequence[float] | None]],
+    history: Sequence[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], Figure]
 ) -> Iterator[HeldOut]:
     for record in history:
         mean, interval = read(record)
         if mean is not None and interval is not None:
-            yield HeldOut(record["step"], mean, *interval)
-
-
-def _general(figures: Mapping[str, Any], name: str) -> tuple[float | None, Sequence[float] | None]:
-    general = figures.get("general") or {}
-    return general.get(name), general.get(f"{name}_interval")
+            low, high = interval
+            yield HeldOut(record["step"], mean, low, high)

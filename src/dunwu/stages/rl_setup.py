@@ -147,11 +147,13 @@ def rl_parts(
         prompts = partial(_prompts, config, state.policy)
         held_out = problems.held_out[: config.evaluation.num_problems]
         train, held_out_prompts = prompts(problems.train), prompts(held_out)
-        general = general_problems and GeneralParts(
-            prompts(general_problems.train),
-            prompts(general_problems.held_out),
-            config.general_prompts is not None and isinstance(config.general_prompts.task, WorldTask),
-        )
+        general = None
+        if general_problems is not None:
+            general = GeneralParts(
+                prompts(general_problems.train),
+                prompts(general_problems.held_out),
+                config.general_prompts is not None and isinstance(config.general_prompts.task, WorldTask),
+            )
         marks = all_marks(config.output_form)
         with open_collector(
             state.policy, grader, keep=marks, engine=config.engine, scorer=scorer
