@@ -73,7 +73,9 @@ class Grader:
         require_known_languages(rewards)
         service = service or LocalGrading()
         num_workers = num_workers or service.num_workers or min(4, _num_processors())
-        self._rules = [reward for reward in rewards if not isinstance(reward, FunctionReward)]
+        self._rules = [
+            reward for reward in rewards if not isinstance(reward, FunctionReward | PreferenceReward)
+        ]
         # Accuracy first: other parts may take its verdict.
         self._in_order = sorted(self._rules, key=lambda reward: not isinstance(reward, AccuracyReward))
         self._weights = {reward.part_name: reward.weight for reward in rewards}
