@@ -3,7 +3,7 @@
 
 help:
 	@echo "make setup       the environment in .venv"
-	@echo "make quickstart  environment, then R1-Zero on the embedded model: minutes on two CPU cores"
+	@echo "make quickstart  environment, then the whole R1 recipe on the embedded models: half an hour on two CPU cores"
 	@echo "make lint        ruff and mypy"
 	@echo "make test        environment, lint, and all tests but the slow ones"
 	@echo "make test-slow   the slow tests"
@@ -14,7 +14,7 @@ setup:
 	@tools/setup.sh
 
 quickstart: setup
-	.venv/bin/dunwu run recipes/quickstart.toml --run-dir runs/quickstart
+	.venv/bin/dunwu run recipes/r1-micro.toml --run-dir runs/quickstart
 
 lint: setup
 	.venv/bin/ruff check .

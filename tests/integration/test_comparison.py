@@ -41,7 +41,9 @@ def test_the_record_is_the_table(compared: RunFolder) -> None:
                 assert cell["low"] <= cell["value"] <= cell["high"], row["key"]
     folder = compared.stage("comparison")
     table, text = read_comparison(folder)
-    assert table == {key: value for key, value in record.items() if key not in ("num_steps", "wall_seconds")}
+    assert table == {
+        key: value for key, value in record.items() if key not in ("kind", "num_steps", "wall_seconds")
+    }
     assert "| helpfulness, % |" in text
     assert record["judged_by"] == "the embedded world's own truth"
 

@@ -19,6 +19,7 @@ from rich.text import Text
 from dunwu import __version__
 from dunwu.cli.errors import reports_errors
 from dunwu.cli.figures import size
+from dunwu.config.check import SHIPPED_MODELS
 from dunwu.config.sandbox import BubblewrapSandbox
 from dunwu.errors import DunwuError
 from dunwu.models.source import local_folder
@@ -175,9 +176,10 @@ def check_packages() -> Iterator[Check]:
 
 def check_models() -> Iterator[Check]:
     """The models that come with dunwu, and the folder in which fetched ones are kept."""
-    micro = local_folder("micro")
-    there = micro is not None and (micro / "config.json").is_file()
-    yield Check("micro", "ok" if there else "missing", f"{micro}", "" if there else "reinstall dunwu")
+    for name in SHIPPED_MODELS:
+        folder = local_folder(name)
+        there = folder is not None and (folder / "config.json").is_file()
+        yield Check(name, "ok" if there else "missing", f"{folder}", "" if there else "reinstall dunwu")
     smollm2 = local_folder("smollm2")
     assert smollm2 is not None
     if (smollm2 / "config.json").is_file():

@@ -1,4 +1,4 @@
-"""What a user means by MODEL: `micro`, `smollm2`, a folder, a hub name, or a run folder, whose last stage is
+"""What a user means by MODEL: `micro`, `nano`, `smollm2`, a folder, a hub name, or a run folder, whose last stage is
 meant."""
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def require_scores(checkpoint: CheckpointConfig, evaluation_every_steps: int | N
 
 
 class ModelConfig(ConfigModel):
-    """The model to start from: `micro`, `smollm2`, a Hugging Face folder, or a hub name."""
+    """The model to start from: `micro`, `nano`, `smollm2`, a Hugging Face folder, or a hub name."""
 
     path: str
     dtype: Literal["float32", "bfloat16"] = "float32"

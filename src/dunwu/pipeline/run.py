@@ -153,7 +153,7 @@ class _Runner:
             return
         if state == "begun":
             _warn_of_rounding(stage, folder)
-        record = self._run(stage, folder)
+        record = {**self._run(stage, folder), "kind": stage.kind}
         folder.finish(record)
         self.run.write_summary()
         self._prune(stage, folder)
