@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
-from dunwu.config.check import check_recipe, model_folder
+from dunwu.config.check import check_recipe
 from dunwu.config.recipe import Recipe
 from dunwu.errors import ConfigError
 from dunwu.models.loading import save_policy
@@ -130,40 +130,3 @@ def test_another_vocabulary_is_refused_before_weights_are_loaded(
 def test_a_teacher_that_is_the_student_is_refused() -> None:
     with pytest.raises(ValueError, match="teacher and start are both base"):
         make({**DISTILL, "teacher": "base"})
-
-
-def test_what_the_teacher_has_no_embedding_for_is_not_trained_on(tmp_path: Path) -> None:
-    """A student with more padding behind its vocabulary than its teacher may draw a token that the teacher lacks."""
-    source = model_folder("micro")
-    assert source is not None
-    from transformers import AutoTokenizer
-
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(source), AutoTokenizer.from_pretrained(source)
-    rows = model.get_input_embeddings().num_embeddings
-    model.resize_token_embeddings(rows + 4, mean_resizing=False)
-    with torch.no_grad():  # padding that is likely enough to be drawn at times
-        head = model.get_output_embeddings().weight
-        head[rows:] = head.mean(0)
-    model.save_pretrained(tmp_path / "padded")
-    tokenizer.save_pretrained(tmp_path / "padded")
-    stage = {
-        **DISTILL,
-        "teacher": "micro",
-        "num_steps": 2,
-        "sampling": {"max_new_tokens": 12},
-        "evaluation": {"num_problems": 4, "samples_per_problem": 1},
-        "checkpoint": {"every_steps": 2},
-    }
-    recipe = make(stage, model={"path": str(tmp_path / "padded")}, models={"micro": {"path": "micro"}})
-    run_recipe(recipe, tmp_path / "run", QuietProgress())
-    folder = RunFolder.read(tmp_path / "run").stage("on_policy_distill")
-    members = [
-        (max(rollout.completion.token_ids) < rows, advantage)
-        for index in (1, 2)
-        for group in folder.read_rollouts(index).groups
-        for rollout, advantage in zip(group.rollouts, group.advantages, strict=True)
-    ]
-    assert {known for known, _ in members} == {True, False}
-    assert all((advantage is not None) == known for known, advantage in members)
-    trained = [record.get("trained_sequences", 0) for record in folder.read_metrics()]
-    assert sum(trained) == sum(known for known, _ in members)
