@@ -12,6 +12,7 @@ from dunwu.functional.paired import (
     mean_with_normal_interval,
     paired_difference,
 )
+from dunwu.functional.passk import mean_with_interval
 
 Z = 1.959963984540054
 
@@ -106,3 +107,10 @@ def test_values_without_bounds_get_the_usual_interval() -> None:
     assert mean_with_normal_interval([7.0]).low == 7.0
     with pytest.raises(ValueError, match="0 values"):
         mean_with_normal_interval([])
+
+
+def test_the_interval_of_shares_holds_its_mean_whatever_the_rounding() -> None:
+    for num in range(1, 200):
+        for value in (0.0, 1.0):
+            found = mean_with_interval([value] * num)
+            assert found.low <= found.mean <= found.high

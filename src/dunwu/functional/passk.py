@@ -154,4 +154,5 @@ def mean_with_interval(scores: Sequence[float], *, confidence: float = 0.95) -> 
     shrink = 1 + z * z / effective
     centre = (mean + z * z / (2 * effective)) / shrink
     half = z / shrink * math.sqrt(mean * (1 - mean) / effective + (z / (2 * effective)) ** 2)
-    return Estimate(mean, max(0.0, centre - half), min(1.0, centre + half), num)
+    # at 0 and 1 rounding could put the bound a hair to the wrong side of the mean
+    return Estimate(mean, max(0.0, min(mean, centre - half)), min(1.0, max(mean, centre + half)), num)
