@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -224,8 +225,11 @@ class _PreferenceLoop:
 
     def _write(self, file: str, rows: Sequence[Row]) -> None:
         if rows:  # a file without rows could not be read
-            text = "".join(canonical_json(row, "row") + "\n" for row in rows)
-            self.folder.write_data(file, lambda path: path.write_text(text, encoding="utf-8") and None)
+            self.folder.write_data(file, partial(_write_rows, rows))
+
+
+def _write_rows(rows: Sequence[Row], path: Path) -> None:
+    path.write_text("".join(canonical_json(row, "row") + "\n" for row in rows), encoding="utf-8")
 
 
 def _mean_length(pairs: Sequence[Row], side: str) -> float | None:
