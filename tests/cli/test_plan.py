@@ -159,7 +159,7 @@ def test_the_printed_plan(console, tmp_path):
     assert f"a new run in {tmp_path / 'run'}" in text
     assert "3, each of 12 prompts and 48 completions" in text
     assert "memory at most" in text
-    assert "for 0.9 M weights" in text
+    assert "for 1.0 M weights" in text
 
 
 @pytest.mark.parametrize(

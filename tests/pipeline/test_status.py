@@ -25,7 +25,13 @@ def test_a_finished_run(chain, two):
     assert [stage.situation for stage in found.stages] == ["finished", "finished"]
     one = found.stages[0]
     assert (one.name, one.kind, one.steps, one.num_steps) == ("one", "sft", 0, 4)
-    assert one.figures == {"name": "one", "before": {"nll": 2.0}, "after": {"nll": 1.0}, "wall_seconds": 1.0}
+    assert one.figures == {
+        "name": "one",
+        "kind": "sft",
+        "before": {"nll": 2.0},
+        "after": {"nll": 1.0},
+        "wall_seconds": 1.0,
+    }
     assert one.num_bytes > one.checkpoint_bytes == 0
     assert found.num_bytes > sum(stage.num_bytes for stage in found.stages)
     assert found.next_action == f"everything is finished; see it with: dunwu show {chain.path}"
