@@ -1,9 +1,10 @@
 # Every target works on a fresh clone: it makes the environment .venv first if need be (tools/setup.sh).
-.PHONY: help setup quickstart lint test test-slow bench clean
+.PHONY: help setup quickstart reproduce lint test test-slow bench clean
 
 help:
 	@echo "make setup       the environment in .venv"
 	@echo "make quickstart  environment, then the whole R1 recipe on the embedded models: half an hour on two CPU cores"
+	@echo "make reproduce   the quickstart with three seeds, and the table of each"
 	@echo "make lint        ruff and mypy"
 	@echo "make test        environment, lint, and all tests but the slow ones"
 	@echo "make test-slow   the slow tests"
@@ -15,6 +16,11 @@ setup:
 
 quickstart: setup
 	.venv/bin/dunwu run recipes/r1-micro.toml --run-dir runs/quickstart
+
+reproduce: setup
+	for seed in 1 2 3; do \
+	  .venv/bin/dunwu run recipes/r1-micro.toml --set seed=$$seed --run-dir runs/reproduce-$$seed || exit 1; done
+	for seed in 1 2 3; do .venv/bin/dunwu compare runs/reproduce-$$seed; done
 
 lint: setup
 	.venv/bin/ruff check .

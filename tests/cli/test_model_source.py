@@ -36,6 +36,18 @@ def test_a_run_that_ends_with_data_means_the_model_before(finished_run, recipe):
     assert find_model(str(finished_run)).path == str(finished_run / "r1_zero" / "model")
 
 
+def test_a_student_trained_last_does_not_hide_the_recipe_s_own_model(finished_run, recipe):
+    student = {"kind": "r1_zero", "name": "small", "start": "nano", "task": {"kind": "world"}}
+    stages = [*recipe.model_dump()["stages"], student]
+    data = {**recipe.model_dump(), "models": {"nano": {"path": "nano"}}, "stages": stages}
+    with RunFolder.open(finished_run, Recipe.model_validate(data)) as run:
+        run.adopt_recipe()
+        run.stage("small").begin({})
+        run.stage("small").save_model(lambda path: (path / "config.json").write_text("{}"))
+        run.stage("small").finish({"name": "small"})
+    assert find_model(str(finished_run)).path == str(finished_run / "r1_zero" / "model")
+
+
 def test_a_model_inside_a_run_comes_with_its_settings_too(finished_run, recipe):
     source = find_model(str(finished_run / "r1_zero" / "model"))
     assert source.stage == recipe.stages[0]

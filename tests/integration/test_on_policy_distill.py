@@ -20,14 +20,14 @@ from dunwu.runs.progress import QuietProgress
 TEACHER: dict[str, Any] = {
     "kind": "r1_zero",
     "name": "teacher",
-    "num_steps": 6,
-    "prompts_per_step": 8,
+    "num_steps": 10,
+    "prompts_per_step": 16,
     "group_size": 8,
     "steps_per_rollout": 1,
     "split_rollout_by": "prompt",
     "task": {"kind": "world", "num_train": 256, "num_held_out": 48},
     "sampling": {"max_new_tokens": 96},
-    "optimizer": {"learning_rate": 1e-3},
+    "optimizer": {"learning_rate": 4e-4},
     "evaluation": {"num_problems": 48, "samples_per_problem": 2},
 }
 TEACHER_FORM = {"kind": "think_answer"}

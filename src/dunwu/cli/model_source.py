@@ -1,4 +1,4 @@
-"""What a user means by MODEL: `micro`, `nano`, `smollm2`, a folder, a hub name, or a run folder, whose last stage is
+"""What a user means by MODEL: `micro`, `nano`, `smollm2`, a folder, a hub name, or a run folder, whose last model is
 meant."""
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dunwu.config.chain import BASE
 from dunwu.config.check import model_problems
 from dunwu.config.recipe import Recipe
 from dunwu.config.stage import Stage
@@ -58,13 +59,26 @@ def find_model(name: str) -> ModelSource:
 
 
 def finished_model(run: RunFolder) -> Path | None:
-    """Return the language model of the last finished stage that made one; None if there is none yet."""
+    """Return the language model of the last finished stage that made one; None if there is none yet.
+
+    The recipe's own model comes before others: a student that was trained last does not hide what it learned from.
+    """
     made = [
-        run.stage(config.name).model_path
+        config
         for config in run.recipe.stages
         if "model" in config.makes and run.stage(config.name).finished
     ]
-    return made[-1] if made else None
+    own = [config for config in made if _origin(run.recipe, config) == BASE]
+    return run.stage((own or made)[-1].name).model_path if made else None
+
+
+def _origin(recipe: Recipe, stage: Stage) -> str:
+    """The model that a stage's model began as: "base" or a name of [models.NAME]."""
+    stages = {config.name: config for config in recipe.stages}
+    name = stage.name
+    while name in stages:
+        name = getattr(stages[name], "start", BASE)
+    return name
 
 
 def _unfinished(run: RunFolder) -> str:
