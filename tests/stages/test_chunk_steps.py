@@ -27,6 +27,8 @@ def test_prompts_without_room_are_told():
     policy = SimpleNamespace(config=SimpleNamespace(max_position_embeddings=10))
     prompts = [Prompt(PROBLEMS[0], "", (1,) * n) for n in (3, 4)]
     check_lengths(policy, prompts, 6)
-    with pytest.raises(ConfigError, match=r"longest prompt has 4 tokens .* lower max_new_tokens to at most 6"):
+    with pytest.raises(
+        ConfigError, match=r"longest prompt has 4 tokens .* lower max_new_tokens to at most 6"
+    ):
         check_lengths(policy, prompts, 7)
     check_lengths(SimpleNamespace(config=SimpleNamespace()), prompts, 700)

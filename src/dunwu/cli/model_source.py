@@ -64,9 +64,7 @@ def finished_model(run: RunFolder) -> Path | None:
     The recipe's own model comes before others: a student that was trained last does not hide what it learned from.
     """
     made = [
-        config
-        for config in run.recipe.stages
-        if "model" in config.makes and run.stage(config.name).finished
+        config for config in run.recipe.stages if "model" in config.makes and run.stage(config.name).finished
     ]
     own = [config for config in made if _origin(run.recipe, config) == BASE]
     return run.stage((own or made)[-1].name).model_path if made else None
