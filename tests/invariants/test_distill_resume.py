@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from killed import die_at, die_at_sync, finish, outcome
 
+import dunwu.stages.epochs
 import dunwu.stages.rl_loop
-import dunwu.stages.sft
 from dunwu.config.recipe import Recipe
 
 
@@ -93,7 +93,7 @@ def test_distillation_killed_after_an_update(
     recipe: Recipe, unkilled: dict[str, str], tmp_path: Path
 ) -> None:
     die = die_at(
-        dunwu.stages.sft._SftLoop, "_after_update", 4
+        dunwu.stages.epochs.EpochLoop, "_after_update", 4
     )  # two of the teacher's steps, then the student's second
     assert outcome(recipe, tmp_path / "run", die) == -signal.SIGKILL
     assert (tmp_path / "run" / "distill" / "checkpoints").is_dir()

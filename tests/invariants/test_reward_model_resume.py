@@ -13,7 +13,7 @@ import pytest
 from killed import die, die_at_sync, finish, outcome
 from preference_recipes import reward_recipe, write_pairs
 
-import dunwu.stages.reward_model
+import dunwu.stages.epochs
 from dunwu.config.recipe import Recipe
 from dunwu.errors import RunError
 from dunwu.pipeline.run import run_recipe
@@ -41,8 +41,8 @@ def die_after_step(number: int) -> Callable[[], None]:
                 die()
             original(loop, step)
 
-        original = dunwu.stages.reward_model._RewardModelLoop._after_update
-        dunwu.stages.reward_model._RewardModelLoop._after_update = after_update  # type: ignore[method-assign]
+        original = dunwu.stages.epochs.EpochLoop._after_update
+        dunwu.stages.epochs.EpochLoop._after_update = after_update  # type: ignore[method-assign]
 
     return prepare
 

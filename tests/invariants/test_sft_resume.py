@@ -16,7 +16,7 @@ import pytest
 from killed import die, die_at_sync, finish, start
 
 import dunwu.runs.files
-import dunwu.stages.sft
+import dunwu.stages.epochs
 from dunwu.config.recipe import Recipe
 from dunwu.errors import RunError
 from dunwu.pipeline.run import run_recipe
@@ -77,8 +77,8 @@ def die_after_step(number: int) -> Callable[[], None]:
                 die()
             original(loop, step)
 
-        original = dunwu.stages.sft._SftLoop._after_update
-        dunwu.stages.sft._SftLoop._after_update = after_update  # type: ignore[method-assign]
+        original = dunwu.stages.epochs.EpochLoop._after_update
+        dunwu.stages.epochs.EpochLoop._after_update = after_update  # type: ignore[method-assign]
 
     return prepare
 

@@ -1,14 +1,9 @@
 """Everything a reward-model stage needs before its first step: rows first, then the weights. Called by the stage."""
 
 from dataclasses import dataclass
-from functools import cached_property
-
-import numpy as np
-from numpy.typing import NDArray
 
 from dunwu.config.reward_model import RewardModelStage
 from dunwu.data.preferences import PreferenceRow, PreferenceSets, load_preferences
-from dunwu.data.sft_packing import plan_epoch
 from dunwu.errors import ConfigError
 from dunwu.functional.seeds import derive_seed
 from dunwu.models.loading import load_policy
@@ -16,36 +11,11 @@ from dunwu.models.reward_model import RewardModel, load_reward_model, make_rewar
 from dunwu.runs.checkpoints import Checkpoint
 from dunwu.stages.context import StageContext
 from dunwu.stages.decontamination import Sample
+from dunwu.stages.epochs import EpochSchedule
 from dunwu.stages.training_run import stage_model
 from dunwu.training.optimizer import MasterAdamW
 from dunwu.training.reward_model_state import RewardModelState
 from dunwu.training.reward_samples import RewardSamples, build_samples
-
-
-@dataclass(frozen=True)
-class RewardSchedule:
-    """Which rows each step takes: a plan for each epoch, drawn from (run seed, stage, epoch)."""
-
-    config: RewardModelStage
-    lengths: NDArray[np.int64]
-    run_seed: int
-    stage: str
-
-    def epoch(self, epoch: int) -> list[tuple[int, ...]]:
-        """Return for each step of an epoch (from 0) the indices of its samples."""
-        seed = derive_seed(self.run_seed, self.stage, "epoch", epoch)
-        return plan_epoch(self.lengths, batch_size=self.config.batch_size, row_tokens=None, seed=seed)
-
-    @cached_property
-    def steps_per_epoch(self) -> int:
-        """The same for every epoch."""
-        return len(self.epoch(0))
-
-    @property
-    def num_steps(self) -> int:
-        """Steps of the whole stage."""
-        steps = self.steps_per_epoch * self.config.num_epochs
-        return steps if self.config.max_steps is None else min(steps, self.config.max_steps)
 
 
 @dataclass(frozen=True)
@@ -55,7 +25,7 @@ class RewardModelParts:
     state: RewardModelState
     train: RewardSamples
     held_out: RewardSamples
-    schedule: RewardSchedule
+    schedule: EpochSchedule
 
 
 def reward_model_parts(
@@ -73,8 +43,8 @@ def reward_model_parts(
     reward_model = _open(config, context, checkpoint)
     train, held_out = (build_samples(part, reward_model.tokenizer, config) for part in (rows, sets.held_out))
     context.folder.pin({"train": train.fingerprint(), "held_out": held_out.fingerprint()})
-    schedule = RewardSchedule(config, train.lengths, context.seed, context.folder.name)
-    _check_warmup(config, schedule)
+    schedule = EpochSchedule(config, train.lengths, context.seed, context.folder.name)
+    schedule.require_warmup_to_end(config.optimizer.schedule.warmup_steps, "rows")
     _check_positions(reward_model, train, held_out)
     if config.batch.gradient_checkpointing:
         reward_model.enable_gradient_checkpointing()
@@ -98,15 +68,6 @@ def _open(config: RewardModelStage, context: StageContext, checkpoint: Checkpoin
     judges = "summary" if config.loss == "pairwise" else "response"
     seed = derive_seed(context.seed, context.folder.name, "head")
     return make_reward_model(load_policy(model), judges=judges, seed=seed)  # type: ignore[arg-type]
-
-
-def _check_warmup(config: RewardModelStage, schedule: RewardSchedule) -> None:
-    warmup = config.optimizer.schedule.warmup_steps
-    if warmup >= schedule.num_steps:
-        raise ConfigError(
-            f"optimizer.schedule.warmup_steps is {warmup}, and {len(schedule.lengths)} rows give {schedule.num_steps} steps: the "
-            "learning rate would never reach its peak; lower it, or batch_size"
-        )
 
 
 def _check_positions(reward_model: RewardModel, *sets: RewardSamples) -> None:

@@ -4,60 +4,25 @@ Mistakes in data and templates are told before weights are loaded. Called by the
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 
-import numpy as np
-from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from dunwu.config.sft import SftChatTemplate, SftConfig
 from dunwu.data.chat import ChatForm
 from dunwu.data.conversations import load_conversations
 from dunwu.data.jinja_templates import chat_template_of
-from dunwu.data.sft_packing import plan_epoch
 from dunwu.data.sft_samples import SampleSet, build_samples
 from dunwu.errors import ConfigError
-from dunwu.functional.seeds import derive_seed
 from dunwu.models.loading import load_tokenizer
 from dunwu.models.policy import Policy
 from dunwu.models.vocabulary import add_tokens, grow_embeddings, stop_at
 from dunwu.runs.checkpoints import Checkpoint
 from dunwu.stages.context import StageContext
+from dunwu.stages.epochs import EpochSchedule
 from dunwu.stages.training_run import load_stage_policy, stage_model
 from dunwu.training.optimizer import MasterAdamW
 from dunwu.training.sft_state import SftState
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Which samples each step takes: a plan for each epoch, drawn from (run seed, stage, epoch)."""
-
-    config: SftConfig
-    lengths: NDArray[np.int64]
-    run_seed: int
-    stage: str
-
-    def epoch(self, epoch: int) -> list[tuple[int, ...]]:
-        """Return for each step of an epoch (from 0) the indices of its samples."""
-        config = self.config
-        return plan_epoch(
-            self.lengths,
-            batch_size=config.batch_size,
-            row_tokens=config.max_tokens if config.batch_unit == "rows" else None,
-            seed=derive_seed(self.run_seed, self.stage, "epoch", epoch),
-        )
-
-    @cached_property
-    def steps_per_epoch(self) -> int:
-        """The same for every epoch."""
-        return len(self.epoch(0))
-
-    @property
-    def num_steps(self) -> int:
-        """Steps of the whole stage."""
-        steps = self.steps_per_epoch * self.config.num_epochs
-        return steps if self.config.max_steps is None else min(steps, self.config.max_steps)
 
 
 @dataclass(frozen=True)
@@ -67,7 +32,7 @@ class SftParts:
     state: SftState
     train: SampleSet
     held_out: SampleSet
-    schedule: Schedule
+    schedule: EpochSchedule
 
 
 def sft_parts(config: SftConfig, context: StageContext, checkpoint: Checkpoint | None) -> SftParts:
@@ -89,8 +54,9 @@ def sft_parts(config: SftConfig, context: StageContext, checkpoint: Checkpoint |
         for part in (context.clean_conversations("data", conversations.train), conversations.held_out)
     )
     _pin_data(context, tokenizer, train, held_out)
-    schedule = Schedule(config, train.lengths, context.seed, context.folder.name)
-    _check_warmup(config, schedule)
+    row_tokens = config.max_tokens if config.batch_unit == "rows" else None
+    schedule = EpochSchedule(config, train.lengths, context.seed, context.folder.name, row_tokens)
+    schedule.require_warmup_to_end(config.optimizer.schedule.warmup_steps, "samples")
     policy = load_stage_policy(context, checkpoint)
     policy.tokenizer = tokenizer
     grow_embeddings(policy, added)
@@ -122,15 +88,6 @@ def _pin_data(
     context.folder.pin(
         {"train": train.fingerprint(), "held_out": held_out.fingerprint(), "template": template}
     )
-
-
-def _check_warmup(config: SftConfig, schedule: Schedule) -> None:
-    warmup = config.optimizer.schedule.warmup_steps
-    if warmup >= schedule.num_steps:
-        raise ConfigError(
-            f"optimizer.schedule.warmup_steps is {warmup}, and {len(schedule.lengths)} samples give {schedule.num_steps} steps: "
-            "the learning rate would never reach its peak; lower it, or batch_size"
-        )
 
 
 def _check_positions(policy: Policy, *sets: SampleSet) -> None:

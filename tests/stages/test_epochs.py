@@ -1,18 +1,19 @@
-"""Which samples each step of fine-tuning takes."""
+"""Which samples each step takes."""
 
 from typing import Any
 
 import numpy as np
 
 from dunwu.config.sft import MessagesData, SftStage
-from dunwu.stages.sft_setup import Schedule
+from dunwu.stages.epochs import EpochSchedule
 
 LENGTHS = np.array([3, 9, 4, 4, 7, 2, 2, 8, 5, 6, 3])
 
 
-def make(seed: int = 1, stage: str = "sft", **changes: Any) -> Schedule:
+def make(seed: int = 1, stage: str = "sft", **changes: Any) -> EpochSchedule:
     config = SftStage(data=MessagesData(train="x"), **{"batch_size": 4, "max_tokens": 9, **changes})
-    return Schedule(config, LENGTHS, seed, stage)
+    row_tokens = config.max_tokens if config.batch_unit == "rows" else None
+    return EpochSchedule(config, LENGTHS, seed, stage, row_tokens)
 
 
 def test_steps_are_epochs_times_their_batches_unless_fewer_are_asked_for() -> None:
