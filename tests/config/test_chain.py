@@ -20,6 +20,15 @@ def r1_zero(**changes):
     return {"kind": "r1_zero", "task": {"kind": "world"}, **changes}
 
 
+def cold_start(**changes):
+    return {"kind": "cold_start", "task": {"kind": "world"}, **changes}
+
+
+def preference_data(**changes):
+    task = {"kind": "world", "kinds": ["manners"]}
+    return {"kind": "preference_data", "judge": {"by": {"kind": "world"}}, "task": task, **changes}
+
+
 def build(*stages, **changes):
     data = {"name": "x", "model": {"path": "micro"}, "models": {"student": {"path": "micro"}}, **changes}
     return build_recipe({**data, "stages": list(stages)}, source="x.toml")
@@ -71,6 +80,19 @@ def test_the_first_model_of_a_chain_of_stages_is_found():
         (
             [r1_zero(task={"kind": "file", "train": "stage:r1_zero"})],
             'stages.r1_zero.task.train = "stage:r1_zero"\n    is the stage itself',
+        ),
+        (
+            [cold_start(), sft("sft", train="stage:cold_start/trian.jsonl")],
+            'names a file that the stage does not make; did you mean "stage:cold_start/train.jsonl"?',
+        ),
+        (
+            [preference_data(), sft("sft", train=["stage:preference_data/x"])],
+            'stages.sft.data.train.0 = "stage:preference_data/x"\n    names a file that the stage does not make',
+        ),
+        (
+            [preference_data(), r1_zero(task={"kind": "file", "train": "stage:preference_data"})],
+            "means 2 files, and one is needed here; name one: stage:preference_data/pairs.jsonl, "
+            "stage:preference_data/safety.jsonl",
         ),
         ([sft("student")], "stages.student.name = \"student\"\n    is the name of [models.student] already"),
         ([sft("base")], "is the name of [model] already"),

@@ -118,7 +118,7 @@ def _fault(
     valid = [] if of_stage else list(models)
     valid += [stage.name for stage in stages[:index] if wanted in stage.makes]
     if name in valid:
-        return None
+        return _file_fault(reference, stages) if of_stage else None
     position = next((i for i, stage in enumerate(stages) if stage.name == name), None)
     if position is None:
         what = "names no stage" if of_stage else "names neither a model nor a stage"
@@ -132,6 +132,21 @@ def _fault(
     else:
         what = f"comes after {stages[index].name}; put it before, for a stage can use what earlier ones made"
     return what + _guess(name, valid, STAGE_PREFIX if of_stage else "")
+
+
+def _file_fault(reference: Reference, stages: Sequence[Any]) -> str | None:
+    """Say what is wrong with the file that "stage:NAME/FILE" names, or with naming none where one is needed."""
+    (maker,) = (stage for stage in stages if stage.name == reference.stage)
+    files, file = maker.data_files, reference.name.partition("/")[2]
+    named = [f"{STAGE_PREFIX}{maker.name}/{name}" for name in files]
+    if file:
+        if file in files:
+            return None
+        return "names a file that the stage does not make" + _guess(reference.name, named, "")
+    takes_many = isinstance(reference.location[-1], int)
+    if takes_many or len(files) == 1:
+        return None
+    return f"means {len(files)} files, and one is needed here; name one: {', '.join(named)}"
 
 
 def _all_upstream(stage: Any, stages: Sequence[Any]) -> set[str]:

@@ -42,6 +42,7 @@ class PreferenceDataStage(ConfigModel):
 
     kind: Literal["preference_data"] = "preference_data"
     makes: ClassVar[frozenset[Product]] = frozenset({"data"})
+    data_files: ClassVar[tuple[str, ...]] = ("pairs.jsonl", "safety.jsonl")
     name: StageName = "preference_data"
     start: ModelName = "base"
     """The model to sample: "base", one of the recipe's models, or an earlier stage, whose finished model is taken."""

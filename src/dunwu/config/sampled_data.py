@@ -77,6 +77,7 @@ class SampledDataConfig(ConfigModel):
     """Sample a model on problems that can be graded, keep what is correct and readable, write it as conversations."""
 
     makes: ClassVar[frozenset[Product]] = frozenset({"data"})
+    data_files: ClassVar[tuple[str, ...]] = ("train.jsonl",)
 
     start: ModelName = "base"
     """The model to sample: "base", one of the recipe's models, or an earlier stage, whose finished model is taken."""

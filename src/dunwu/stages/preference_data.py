@@ -39,7 +39,7 @@ from dunwu.stages.preference_pairs import (
 )
 from dunwu.stages.training_run import wall_seconds
 
-PAIRS_FILE, SAFETY_FILE = "pairs.jsonl", "safety.jsonl"
+PAIRS_FILE, SAFETY_FILE = PreferenceDataStage.data_files
 Row = dict[str, Any]
 
 

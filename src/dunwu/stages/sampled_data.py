@@ -35,7 +35,7 @@ from dunwu.stages.training_run import wall_seconds
 
 Settle = Callable[[list[Candidate]], list[Candidate]]
 """Takes the candidates of a chunk and returns each of them, in order, kept or dropped."""
-TRAIN_FILE = "train.jsonl"
+(TRAIN_FILE,) = SampledDataConfig.data_files
 
 
 def run_sampled_data(
