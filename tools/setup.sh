@@ -47,5 +47,5 @@ echo "setup: installing dunwu and what it needs into .venv; the first time this 
 # shellcheck disable=SC2086
 .venv/bin/python -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' \
   || "${pip[@]}" $torch
-"${pip[@]}" --editable '.[tasks,smollm2,dev]'
+"${pip[@]}" --editable '.[tasks,smollm2,dashboard,dev]'
 printf '%s' "$wanted" > "$stamp"

@@ -4,6 +4,7 @@ them."""
 import typer
 
 from dunwu.cli.compare import compare
+from dunwu.cli.dashboard import dashboard
 from dunwu.cli.data_check import data_app
 from dunwu.cli.doctor import doctor
 from dunwu.cli.evaluate import evaluate
@@ -27,6 +28,7 @@ app.command("status")(status)
 app.command("show")(show)
 app.command("compare")(compare)
 app.command("plot")(plot)
+app.command("dashboard")(dashboard)
 app.command("eval")(evaluate)
 app.command("generate")(generate)
 app.command("score")(score)

@@ -1,0 +1,10 @@
+// The pages. A page is a module that exports {title, mount(element, context), unmount()}:
+//   title              its name in the navigation and in the window's title
+//   mount(el, context) fills `el`; everything it starts ends with context.signal
+//   unmount()          what `signal` does not end
+// context: {route, runId, params, signal, api(path), poll(path, onData, every), stages, onRun(callback), fail(failure)}, see app.js
+
+export const PAGES = [
+  { name: "runs", scope: "all", load: () => import("./pages/runs.js") },
+  { name: "overview", scope: "run", load: () => import("./pages/overview.js") },
+];
