@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dunwu.cli.diagnosis_view import diagnosis_lines
 from dunwu.cli.errors import reports_errors
 from dunwu.cli.figures import FIGURES, sparkline
 from dunwu.cli.report import print_stage, warning_lines
@@ -136,8 +137,11 @@ def _print_overview(console: Console, folder: RunFolder, chosen: StageFolder) ->
             console.print(line, soft_wrap=True)
         if stage.name in summary:
             print_stage(console, summary[stage.name])
-        for line in warning_lines(stage.reward_hacking_notes()):
+        notes = stage.reward_hacking_notes()
+        for line in warning_lines(notes):
             console.print(line, soft_wrap=True)
+        for text in diagnosis_lines(stage.diagnoses(), [str(note["text"]) for note in notes]):
+            console.print(Text(text, style="yellow"), soft_wrap=True)
     metrics = chosen.read_metrics()
     if metrics:
         grid = Table.grid(padding=(0, 2))

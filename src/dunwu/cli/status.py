@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dunwu.cli.diagnosis_view import diagnosis_lines
 from dunwu.cli.errors import reports_errors
 from dunwu.cli.figures import duration, share, size
 from dunwu.runs.stage_lineage import DECONTAMINATION_NAME
@@ -135,6 +136,10 @@ def _notes(found: RunStatus, *, verified: bool) -> list[Text]:
             )
             notes.append(Text(f"{stage.name} {what}: {'; '.join(stage.changes)}", style="yellow"))
         notes += [Text(f"{stage.name}: {text}", style="bold yellow") for text in stage.warnings]
+        notes += [
+            Text(f"{stage.name}: {line}", style="yellow")
+            for line in diagnosis_lines(stage.diagnoses, stage.warnings)
+        ]
         for key, (removed, samples) in stage.removed.items():
             if removed:
                 where = found.path / stage.name / DECONTAMINATION_NAME

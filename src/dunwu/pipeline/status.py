@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from dunwu.functional.diagnosis.watch import Diagnosis
 from dunwu.pipeline.plan import Link, plan_chain
 from dunwu.pipeline.selection import Selection
 from dunwu.runs.files import folder_bytes
@@ -48,6 +49,7 @@ class StageStatus:
     best_step: int | None
     removed: Mapping[str, tuple[int, int]]
     warnings: tuple[str, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def _stage_status(
             for key, report in folder.read_decontamination().items()
         },
         warnings=tuple(str(note["text"]) for note in folder.reward_hacking_notes()),
+        diagnoses=tuple(folder.diagnoses()),
     )
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dunwu.errors import DunwuWarning, RunError
+from dunwu.functional.diagnosis.watch import Diagnosis, Watch, diagnoses_of
 from dunwu.records import RolloutGroup
 from dunwu.runs import checkpoints, evaluations
 from dunwu.runs.checkpoints import Checkpoint
-from dunwu.runs.files import remove, sync, write_file_with, write_folder
+from dunwu.runs.files import remove, sync, write_file, write_file_with, write_folder
 from dunwu.runs.jsonl import append_line, cut_torn_line, keep_lines, read_lines
 from dunwu.runs.rollout_table import StoredRollouts, read_facts, read_table, write_table
 from dunwu.runs.stage_lineage import StageLineage
@@ -32,6 +33,7 @@ class StageFolder(StageLineage):
         super().__init__(run, name)
         self._metrics = self.path / "metrics.jsonl"
         self._timings = self.path / "timings.jsonl"
+        self._diagnosis = self.path / "diagnosis.jsonl"
         self._rollouts = self.path / "rollouts"
         self.checkpoints_path = self.path / "checkpoints"
         self._evaluations = self.path / "evaluation"
@@ -69,6 +71,42 @@ class StageFolder(StageLineage):
     def read_timings(self) -> list[dict[str, Any]]:
         """Read one mapping per step, in order, each with its `step`."""
         return read_lines(self._timings)
+
+    # Diagnosis
+
+    def note_diagnosis(self, records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Add what a watch says after a step (`functional.diagnosis.watch`) and return what was not there yet."""
+        self.run.require_writable()
+        if not self._diagnosis.exists():
+            write_file(self._diagnosis, "")  # an empty record says that the stage was watched
+        known = read_lines(self._diagnosis) if records else []
+        new = [record for record in records if record not in known]
+        for record in new:
+            append_line(self._diagnosis, record, f"diagnosis after step {record['step']}")
+        return new
+
+    def diagnoses(self) -> list[Diagnosis]:
+        """Return the ailments that were named while the stage ran; of a stage that has no record of them, those that its
+        figures show now.
+
+        Raises:
+            RunError: a file is damaged.
+        """
+        if self._diagnosis.exists():
+            return self._recorded_diagnoses()
+        metrics = self.read_metrics()
+        if not metrics or "rollout" not in metrics[0]:
+            return []  # only stages that learn from their own completions are watched
+        records = evaluations.read_evaluations(self._evaluations).values()
+        return diagnoses_of(Watch().replay(metrics, records))
+
+    def _recorded_diagnoses(self) -> list[Diagnosis]:
+        try:
+            return diagnoses_of(read_lines(self._diagnosis))
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"{self._diagnosis} is damaged ({error!r}); delete it, and what it held is found again from the metrics"
+            ) from error
 
     # Rollouts
 
@@ -182,7 +220,7 @@ class StageFolder(StageLineage):
             RunError: the metrics of a step up to `step` are missing.
         """
         self.run.require_writable()
-        for path in (self._metrics, self._timings):
+        for path in (self._metrics, self._timings, self._diagnosis):
             keep_lines(path, lambda record: record["step"] <= step, path.name)
         present = [record["step"] for record in self.read_metrics()]
         if present != list(range(1, step + 1)):
@@ -208,7 +246,7 @@ class StageFolder(StageLineage):
     def clean(self) -> None:
         """Remove torn lines and surplus checkpoints that a killed process left; called when a run is
         opened."""
-        for path in (self._metrics, self._timings):
+        for path in (self._metrics, self._timings, self._diagnosis):
             cut_torn_line(path)
         checkpoints.prune(self.checkpoints_path)
 

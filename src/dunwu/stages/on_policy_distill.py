@@ -19,7 +19,7 @@ from dunwu.stages.rl_loop import run_on_policy
 from dunwu.stages.rl_setup import RlParts
 from dunwu.training.distill_step import update_student
 from dunwu.training.prompt_order import draw_prompts
-from dunwu.training.rl_metrics import Diagnosis
+from dunwu.training.rl_metrics import StepNote
 from dunwu.training.rl_state import RlState
 from dunwu.training.sequences import TrainSequence
 
@@ -101,11 +101,11 @@ class OnPolicyDistillation:
         figures = update_student(state.policy, self.teacher, state.optimizer, minibatch, self.config, step)
         return {**figures, "zero_spread_frac": None}  # there are no advantages that could have a spread
 
-    def explain(self, metrics: Mapping[str, Any]) -> Diagnosis | None:
+    def explain(self, metrics: Mapping[str, Any]) -> StepNote | None:
         """Say if no completion came to its end; nothing else about these figures puzzles."""
         if metrics.get("truncated_frac") != 1.0:
             return None
-        return Diagnosis(
+        return StepNote(
             "all truncated",
             "every completion was cut at sampling.max_new_tokens, so the student learns nothing about how answers end: raise it",
         )

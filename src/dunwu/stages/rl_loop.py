@@ -19,6 +19,7 @@ from dunwu.records import RolloutGroup
 from dunwu.rollout.collection import sampling_params
 from dunwu.rollout.timeline import grading_timings
 from dunwu.stages.context import StageContext
+from dunwu.stages.diagnosing import Diagnosing
 from dunwu.stages.general_evaluation import evaluate_general, watch
 from dunwu.stages.rl_method import Method, PolicyGradient
 from dunwu.stages.rl_setup import RlParts, rl_parts
@@ -77,6 +78,7 @@ class _Loop:
         self.state = parts.state
         self._causes_told: set[str] = set()  # each diagnosis is said once; the metrics hold it at every step
         self.method = method
+        self.diagnosing = Diagnosing(context)
 
     def evaluate(self, label: str, step: int) -> Mapping[str, Any]:
         """Evaluate on the held-out problems, unless that is already in the run folder, and say aloud what it warns of."""
@@ -87,6 +89,7 @@ class _Loop:
                 "reward hacking suspected", stage=self.folder.name, step=step, text=seen["text"]
             )
             self.context.progress.message(seen["text"])
+        self.diagnosing.evaluation(step, figures)
         return figures
 
     def _evaluate(self, label: str, step: int) -> tuple[Mapping[str, Any], Sequence[RolloutGroup]]:
@@ -195,6 +198,7 @@ class _Loop:
         if note is not None and note.cause not in self._causes_told:
             self._causes_told.add(note.cause)
             self.context.progress.message(f"step {step}: {note.text}")
+        self.diagnosing.step({**metrics, "step": step})
         self._after_update(step)
 
     def _timings(

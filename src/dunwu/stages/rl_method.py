@@ -8,7 +8,7 @@ from dunwu.records import RolloutGroup
 from dunwu.rollout.collection import sampling_params
 from dunwu.stages.context import StageContext
 from dunwu.stages.rl_setup import RlParts
-from dunwu.training.rl_metrics import Diagnosis, explain_zero
+from dunwu.training.rl_metrics import StepNote, explain_zero
 from dunwu.training.rl_state import RlState
 from dunwu.training.rl_step import update_policy
 from dunwu.training.rollout_phase import RolloutPhase
@@ -28,7 +28,7 @@ class Method(Protocol):
         """Make policy update number `step` (from 1) and return its figures."""
         ...
 
-    def explain(self, metrics: Mapping[str, Any]) -> Diagnosis | None:
+    def explain(self, metrics: Mapping[str, Any]) -> StepNote | None:
         """Say what a step's figures mean where they would puzzle a person; None where they do not."""
         ...
 
@@ -58,6 +58,6 @@ class PolicyGradient:
         """Make one update under the recipe's objective."""
         return update_policy(state.policy, state.reference, state.optimizer, minibatch, self.config, step)
 
-    def explain(self, metrics: Mapping[str, Any]) -> Diagnosis | None:
+    def explain(self, metrics: Mapping[str, Any]) -> StepNote | None:
         """Say why the loss or the reward spread is 0, if one is."""
         return explain_zero(metrics)
