@@ -7,7 +7,7 @@ second, by pages that must open whatever the folder holds. Called by the routes.
 import json
 import threading
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,14 @@ class RunView:
         self.path = path
         self.lock = threading.RLock()
         self._tails: dict[Path, JsonlTail] = {}
+        self._made: dict[tuple[str, ...], tuple[Any, Any]] = {}
         self._files: dict[Path, tuple[tuple[int, int, int], Any, str | None]] = {}
 
-    def tail(self, *parts: str) -> JsonlTail:
-        """Return a file of lines of the folder, read up to now."""
+    def tail(self, *parts: str, shallow: bool = False) -> JsonlTail:
+        """Return a file of lines of the folder, read up to now; `shallow`: see `JsonlTail`."""
         path = self.path.joinpath(*parts)
         with self.lock:
-            tail = self._tails.setdefault(path, JsonlTail(path))
+            tail = self._tails.setdefault(path, JsonlTail(path, shallow=shallow))
             tail.update()
             return tail
 
@@ -53,6 +54,14 @@ class RunView:
                 known = (key, *_parse(path))
                 self._files[path] = known
             return known[1], known[2]
+
+    def remembered(self, name: tuple[str, ...], key: Any, make: Callable[[], Any]) -> Any:
+        """Return what `make` made when `key` was last the same; made anew when it is another."""
+        with self.lock:
+            known = self._made.get(name)
+            if known is None or known[0] != key:
+                known = self._made[name] = (key, make())
+            return known[1]
 
     def recipe(self) -> tuple[dict[str, Any], list[dict[str, Any]], list[str]]:
         """Return the recipe as plain tables, its stages as {name, kind, reads}, and what is wrong."""
@@ -122,7 +131,7 @@ class RunView:
     ) -> dict[str, Any]:
         name = stage["name"]
         manifest, fault = self.json(name, "manifest.json")
-        metrics, timings = self.tail(name, "metrics.jsonl"), self.tail(name, "timings.jsonl")
+        metrics, timings = self.tail(name, "metrics.jsonl"), self.tail(name, "timings.jsonl", shallow=True)
         record, record_fault = self.json(name, "record.json")
         faults += [f for f in (fault, record_fault) if f] + metrics.faults() + timings.faults()
         steps = len(metrics.records)

@@ -13,14 +13,18 @@ from typing import Any
 class JsonlTail:
     """The records of a file, kept up to date by `update`. For one thread at a time.
 
+    Args:
+        shallow: keep numbers and texts only, not the lists and tables in a record, which can be large.
+
     Attributes:
         epoch: grows by one whenever the file was read anew, so that what was taken from it before does not count any more.
         damaged_lines: the numbers of lines, from 1, that are no JSON objects.
         fault: why the file cannot be read, None if it can be, or is not there.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, shallow: bool = False) -> None:
         self.path = path
+        self.shallow = shallow
         self.epoch = 0
         self.records: list[dict[str, Any]] = []
         self.damaged_lines: list[int] = []
@@ -29,6 +33,11 @@ class JsonlTail:
         self._offset = 0
         self._mark = b""
         self._lines = 0
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file was there at the last `update`."""
+        return self._identity is not None
 
     def update(self) -> list[dict[str, Any]]:
         """Read what was added, and return all records."""
@@ -80,6 +89,8 @@ class JsonlTail:
         except ValueError:
             record = None
         if isinstance(record, dict):
+            if self.shallow:
+                record = {k: v for k, v in record.items() if not isinstance(v, list | dict)}
             self.records.append(record)
         else:
             self.damaged_lines.append(self._lines)

@@ -59,8 +59,9 @@ function makeContext(route, signal) {
     route, runId: route.runId, params: route.params, signal, fail,
     run: null, // the answer of /api/runs/ID, once it is there
     api: (path) => getJson(path, { signal }),
-    poll: (path, onData, every = () => (context.run?.live === false ? 15 : 2)) =>
-      poll(path, onData, { signal, every, onFailure: fail }),
+    poll: (path, onData, every = () => pace(context)) => poll(path, onData, { signal, every, onFailure: fail }),
+    // The same, until `own` aborts: for what changes while the page stays. Make it with AbortSignal.any([context.signal, ...]).
+    pollWith: (own, path, onData, every = () => pace(context)) => poll(path, onData, { signal: own, every, onFailure: fail }),
     // Calls back with the run now, if it is known, and whenever it has changed.
     onRun: (callback) => {
       listeners.add(callback);
@@ -81,6 +82,11 @@ function makeContext(route, signal) {
     });
   }
   return context;
+}
+
+/** Seconds between two questions: a run that is being written is asked often. */
+function pace(context) {
+  return context.run?.live === false ? 15 : 2;
 }
 
 function showNotice(failure) {
