@@ -1,7 +1,7 @@
 """What the page Training shows: the figures of one stage over its steps, as JSON for the page and as CSV to take away.
 
-    GET /api/runs/ID/stages/STAGE/series?since=STEP&epoch=E    see `series.stage_series`
-    GET /api/runs/ID/stages/STAGE/figures.csv                  every figure of every step
+GET /api/runs/ID/stages/STAGE/series?since=STEP&epoch=E    see `series.stage_series`
+GET /api/runs/ID/stages/STAGE/figures.csv                  every figure of every step
 """
 
 import csv

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from dunwu.config.chain import upstream
 from dunwu.config.recipe import Recipe
+from dunwu.dashboard.headlines import headlines, spark
 from dunwu.runs.aside import is_aside
 from dunwu.runs.jsonl_tail import JsonlTail
 from dunwu.runs.lock import is_locked
@@ -64,7 +65,7 @@ class RunView:
             return known[1]
 
     def recipe(self) -> tuple[dict[str, Any], list[dict[str, Any]], list[str]]:
-        """Return the recipe as plain tables, its stages as {name, kind, reads}, and what is wrong."""
+        """Return the recipe as plain tables, its stages as {name, kind, reads, start}, and what is wrong."""
         data, fault = self.json("recipe.toml")
         if not isinstance(data, dict):
             missing = f"{self.path / 'recipe.toml'} is missing; stages are listed as their folders are found"
@@ -85,7 +86,15 @@ class RunView:
             return data, named, faults
         return (
             data,
-            [{"name": stage.name, "kind": stage.kind, "reads": upstream(stage, stages)} for stage in stages],
+            [
+                {
+                    "name": stage.name,
+                    "kind": stage.kind,
+                    "reads": upstream(stage, stages),
+                    "start": getattr(stage, "start", None),
+                }
+                for stage in stages
+            ],
             [],
         )
 
@@ -161,8 +170,11 @@ class RunView:
             "seconds": record.get("wall_seconds") if isinstance(record, dict) else None,
             "started": _stage_time(events, name, _BEGINS),
             "finished": _stage_time(events, name, ("stage finished",)),
-            "record": record if isinstance(record, dict) else None,
-            "last": metrics.records[-1] if metrics.records else None,
+            "headlines": headlines(
+                record if finished and isinstance(record, dict) else None,
+                metrics.records[-1] if metrics.records else None,
+            ),
+            "spark": self.remembered((name, "spark"), (metrics.epoch, steps), lambda: spark(metrics.records)),
             "has_rollouts": (self.path / name / "rollouts").is_dir(),
             "has_table": (self.path / name / "comparison.json").is_file(),
         }

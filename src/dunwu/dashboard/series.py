@@ -40,7 +40,9 @@ def stage_series(view: RunView, stage: str, *, since: int, epoch: str | None) ->
             "since": since,
             "steps": steps,
             "columns": columns,
-            "notes": [[record["step"], record["note"]] for record in records if isinstance(record.get("note"), str)],
+            "notes": [
+                [record["step"], record["note"]] for record in records if isinstance(record.get("note"), str)
+            ],
             "evaluations": evaluations,
             "diagnoses": diagnoses,
             "faults": metrics.faults() + timings.faults() + faults + diagnosis_faults,
@@ -51,7 +53,11 @@ def stage_evaluations(view: RunView, stage: str) -> tuple[list[dict[str, Any]], 
     """Return the figures of the stage's evaluations in the order of their steps, each with its `label`, and what is damaged."""
     records, faults = _evaluation_records(view, stage)
     return [
-        {key: value for key, value in record.items() if key == "label" or _is_figure(value) or _is_interval(value)}
+        {
+            key: value
+            for key, value in record.items()
+            if key == "label" or _is_figure(value) or _is_interval(value)
+        }
         for record in records
     ], faults
 
@@ -69,10 +75,14 @@ def stage_diagnoses(view: RunView, stage: str) -> tuple[list[dict[str, Any]], li
         evaluations, _ = _evaluation_records(view, stage)
         key = (metrics.epoch, len(metrics.records), len(evaluations))
         return view.remembered(
-            (stage, "diagnoses"), key, lambda: _plain(diagnoses_of(Watch().replay(metrics.records, evaluations)))
+            (stage, "diagnoses"),
+            key,
+            lambda: _plain(diagnoses_of(Watch().replay(metrics.records, evaluations))),
         ), []
     except (KeyError, TypeError, ValueError) as error:
-        return [], [f"{view.path / stage}: what ails it cannot be told, for its records are damaged ({error!r})"]
+        return [], [
+            f"{view.path / stage}: what ails it cannot be told, for its records are damaged ({error!r})"
+        ]
 
 
 def _plain(diagnoses: Sequence[Diagnosis]) -> list[dict[str, Any]]:

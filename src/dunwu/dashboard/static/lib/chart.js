@@ -107,7 +107,7 @@ export class Chart {
       },
       scales: { x: { time: false, range: () => this.stepRange() }, y: { distr: this.log ? 3 : 1, range: () => this.valueRange() } },
       axes: [
-        { ...this.axis(), size: 28, space: 52, incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 2500, 5000, 10000, 20000, 50000, 100000],
+        { ...this.axis(), grid: { show: false }, size: 28, space: 52, incrs: [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 2500, 5000, 10000, 20000, 50000, 100000],
           values: (u, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick.toLocaleString("en") : "")) },
         { ...this.axis(), size: 52, space: 34, values: (u, ticks) => ticks.map((tick) => (tick === null ? "" : axisText(this.spec.unit, tick, ticks))) },
       ],
