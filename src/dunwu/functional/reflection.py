@@ -5,6 +5,7 @@ Called by the training metrics, the evaluation and the analysis, so that "checks
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 ENGLISH = ("wait", "mistake", "however", "but", "retry", "error", "verify", "wrong", "evaluate", "check")
 CHINESE = ("等等", "错", "不过", "但是", "再试", "验算", "检查", "验证", "重新", "不对")
@@ -27,3 +28,9 @@ def reflection_words(text: str) -> Counter[str]:
 def checks_itself(text: str) -> bool:
     """Whether a completion holds at least one reflection word."""
     return _PATTERN.search(text) is not None
+
+
+def find_reflections(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield start, end and base word of each reflection word of a text, in order."""
+    for match in _PATTERN.finditer(text):
+        yield match.start(), match.end(), (match[1] or match[2]).lower()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dunwu.errors import RunError
 from dunwu.runs.aside import is_aside
+from dunwu.runs.derived import DERIVED_NAME
 from dunwu.runs.files import hash_folder
 from dunwu.runs.hash_cache import CACHE_NAME
 from dunwu.runs.lock import LOCK_NAME
@@ -16,7 +17,7 @@ _PARTLY_WALL_CLOCK = ("summary.json", RECORD_NAME)
 def comparable_digest(path: Path) -> dict[str, str]:
     """Hash everything in a run folder that must be the same bytes for a killed and an unkilled run.
 
-    Left out are the files and keys that hold wall-clock figures, and stages that were set aside.
+    Left out are the files and keys that hold wall-clock figures, stages that were set aside, and figures derived from the run.
 
     Returns:
         SHA-256 by path relative to the run folder, sorted.
@@ -28,9 +29,13 @@ def comparable_digest(path: Path) -> dict[str, str]:
     digests = {
         name: digest
         for name, digest in hash_folder(path).items()
-        if name.rpartition("/")[2] not in _LEFT_OUT and not is_aside(name.partition("/")[0])
+        if name.rpartition("/")[2] not in _LEFT_OUT and not _is_beside(name.partition("/")[0])
     }
     for name in digests:
         if name.rpartition("/")[2] in _PARTLY_WALL_CLOCK:
             digests[name] = comparable_hash(path / name)[0]
     return digests
+
+
+def _is_beside(name: str) -> bool:
+    return is_aside(name) or name == DERIVED_NAME

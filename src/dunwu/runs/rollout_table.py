@@ -102,10 +102,10 @@ def read_table(path: Path) -> StoredRollouts:
     try:
         rows = pq.read_table(path, page_checksum_verification=True).to_pylist()
     except (OSError, pa.ArrowException) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     missing = _COLUMNS.keys() - (rows[0].keys() if rows else _COLUMNS.keys())
     if missing:
-        raise _unreadable(path, KeyError(f"no column {min(missing)}"))
+        raise unreadable(path, KeyError(f"no column {min(missing)}"))
     kept: list[RolloutGroup] = []
     dropped: list[RolloutGroup] = []
     for _, group_rows in groupby(rows, key=lambda row: row["group"]):
@@ -125,10 +125,11 @@ def read_facts(path: Path) -> dict[str, int]:
     try:
         return dict(json.loads(pq.read_metadata(path).metadata[_FACTS]))
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> RunError:
+def unreadable(path: Path, error: Exception) -> RunError:
+    """Say that a file is not one of rollouts, and what to do."""
     return RunError(
         f"{path} cannot be read as a file of rollouts ({type(error).__name__}: {error}); restore it from a "
         "copy, or delete the run folder and run again"
