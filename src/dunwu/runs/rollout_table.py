@@ -80,7 +80,7 @@ def write_table(path: Path, stored: StoredRollouts) -> None:
         for row in _rows(group)
     ]
     facts = {"index": stored.index, "first_step": stored.first_step, "last_step": stored.last_step}
-    schema = _schema(part_names).with_metadata({_FACTS: canonical_json(facts).encode()})
+    schema = rollout_schema(part_names).with_metadata({_FACTS: canonical_json(facts).encode()})
     floats = ["logprobs.list.element"]
     pq.write_table(
         pa.Table.from_pylist(rows, schema=schema),
@@ -136,7 +136,8 @@ def unreadable(path: Path, error: Exception) -> RunError:
     )
 
 
-def _schema(part_names: Sequence[str]) -> pa.Schema:
+def rollout_schema(part_names: Sequence[str]) -> pa.Schema:
+    """Return the columns of a file whose rewards have these parts."""
     fields = list(_COLUMNS.items())
     for name in part_names:
         fields += [
