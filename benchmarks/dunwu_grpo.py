@@ -17,7 +17,7 @@ from benchmarks.worker import Channel
 from benchmarks.workload import StepWorkload, text_reward, workload_from_argv
 from dunwu.config.algorithm import Grpo, KlConfig
 from dunwu.config.stage import RlConfig
-from dunwu.config.task import ChatTemplate, WorldTask
+from dunwu.config.task import ChatTemplate, PlainTemplate, WorldTask
 from dunwu.config.training import BatchConfig, ModelConfig, OptimizerConfig, SamplingConfig
 from dunwu.data.templates import render
 from dunwu.models.loading import load_policy
@@ -32,9 +32,11 @@ from dunwu.records import (
     RewardPart,
     SamplingParams,
 )
+from dunwu.rollout.batch import Batch
 from dunwu.rollout.collection import Collector, policy_decoder, sampling_params
 from dunwu.rollout.embedded import EmbeddedEngine
 from dunwu.training.optimizer import MasterAdamW
+from dunwu.training.prompt_order import draw_prompts
 from dunwu.training.rl_state import RlState
 from dunwu.training.rl_step import update_policy
 from dunwu.training.rollout_phase import RolloutPhase
@@ -42,10 +44,12 @@ from dunwu.training.sequences import split_into_minibatches, train_sequences
 
 
 class MeasuredEngine(EmbeddedEngine):
-    """The embedded engine with a clock around its sampler; else unchanged."""
+    """The embedded engine with a clock around its sampler, and an end set for each completion; else unchanged."""
 
     generation_seconds = 0.0
     generated_tokens = prompt_tokens = 0
+    lengths: Sequence[Sequence[int]] = ()
+    """Tokens at which each sample of each request ends, as if its last token were the end of sequence."""
 
     def generate(
         self, requests: Sequence[GenerationRequest], sampling: SamplingParams, *args: Any, **kwargs: Any
@@ -57,6 +61,23 @@ class MeasuredEngine(EmbeddedEngine):
         self.generated_tokens = sum(len(c.token_ids) for of_prompt in completions for c in of_prompt)
         self.prompt_tokens = sum(len(request.token_ids) for request in requests)
         return completions
+
+    def _new_batch(self, requests: Sequence[GenerationRequest], sampling: SamplingParams) -> Batch:
+        batch = super()._new_batch(requests, sampling)
+        start, advance = batch.start, batch.advance
+        batch.start = lambda *args: self._ended(batch, start(*args))  # type: ignore[method-assign]
+        batch.advance = lambda *args: self._ended(batch, advance(*args))  # type: ignore[method-assign]
+        return batch
+
+    def _ended(self, batch: Batch, ended: list[int]) -> list[int]:
+        """The slots that ended by themselves, and those that have reached their length."""
+        due = [
+            slot
+            for slot, sample in enumerate(batch.scheduler.running)
+            if slot not in ended and batch.num_new_S[slot] >= self.lengths[sample.request][sample.index]
+        ]
+        batch.stopped_S[due] = True
+        return sorted([*ended, *due])
 
 
 class TextGrader:
@@ -80,7 +101,7 @@ def stage_config(workload: StepWorkload) -> RlConfig:
     """The workload as a recipe's stage; the task is not read, the prompts are given."""
     return RlConfig(
         task=WorldTask(),
-        template=ChatTemplate(),
+        template=ChatTemplate() if workload.chat else PlainTemplate(),
         num_steps=workload.num_steps,
         prompts_per_step=workload.num_prompts,
         group_size=workload.group_size,
@@ -94,7 +115,7 @@ def stage_config(workload: StepWorkload) -> RlConfig:
 
 
 def make_prompts(workload: StepWorkload, config: RlConfig, policy: Policy) -> list[Prompt]:
-    """The workload's questions in the model's chat template."""
+    """The workload's questions in the stage's template."""
     return [
         render(config.template, Problem(str(number), "sum", question, answer, "numeric"), policy.tokenizer)
         for number, (question, answer) in enumerate(workload.questions())
@@ -121,7 +142,12 @@ class DunwuTrainer:
         begin = time.perf_counter()
         state, size = self.state, self.workload.num_prompts
         prompts = self.prompts[state.step * size : (state.step + 1) * size]
-        groups, _ = dataclasses.replace(self.phase, prompts=prompts).sample(state)
+        lengths = dict(zip((p.problem.id for p in prompts), self.workload.lengths(state.step), strict=True))
+        phase = dataclasses.replace(self.phase, prompts=prompts)
+        # the phase draws the step's prompts in an order of its own
+        order = draw_prompts(prompts, state.prompts_drawn, size, run_seed=phase.run_seed, stage=phase.stage)
+        self.engine.lengths = [lengths[prompt.problem.id] for prompt in order]
+        groups, _ = phase.sample(state)
         (minibatch,) = split_into_minibatches(
             train_sequences(groups), 1, by=self.config.split_rollout_by, seed=state.step
         )
@@ -142,7 +168,9 @@ def main() -> None:
     """Load, then step on demand."""
     channel = Channel()
     workload = workload_from_argv()
-    policy = load_policy(ModelConfig(path=workload.model, dtype="bfloat16", device="cpu"))
+    policy = load_policy(
+        ModelConfig.model_validate({"path": workload.model, "dtype": workload.dtype, "device": "cpu"})
+    )
     trainer = DunwuTrainer(policy, workload)
     channel.send(
         versions=versions("dunwu", "transformers", "torch"),

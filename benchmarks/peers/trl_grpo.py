@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import TrainerCallback
+from torch import Tensor
+from transformers import LogitsProcessor, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from benchmarks.machine import versions
@@ -19,13 +20,33 @@ from benchmarks.worker import Channel
 from benchmarks.workload import StepWorkload, text_reward, workload_from_argv
 
 
+class EndAtLength(LogitsProcessor):
+    """Forbids the end of sequence until a row's length, and allows nothing else there."""
+
+    def __init__(self, lengths: list[int], prompt_tokens: int, eos_token_ids: list[int]) -> None:
+        self.lengths_B = torch.tensor(lengths)
+        self.prompt_tokens, self.eos_token_ids = prompt_tokens, eos_token_ids
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        ends_B = self.lengths_B == input_ids.shape[1] - self.prompt_tokens + 1
+        scores[:, self.eos_token_ids] = float("-inf")
+        if ends_B.any():
+            scores[ends_B] = float("-inf")
+            scores[ends_B, self.eos_token_ids[0]] = 0.0
+        return scores
+
+
 class MeasuredTrainer(GRPOTrainer):
     """GRPOTrainer with a clock around its sampler and a count of the tokens in its loss; else unchanged."""
+
+    workload: StepWorkload
 
     generation_seconds = 0.0
     generated_tokens = trained_tokens = prompt_tokens = 0
 
     def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> Any:
+        if self.workload.shortest_tokens is not None:
+            self._set_lengths(max(map(len, prompt_ids)))
         start = time.perf_counter()
         completion_ids, logprobs = super()._generate_single_turn(prompt_ids, *args, **kwargs)
         self.generation_seconds = time.perf_counter() - start
@@ -33,6 +54,15 @@ class MeasuredTrainer(GRPOTrainer):
         self.prompt_tokens = sum(len(ids) for ids in prompt_ids[:: self.num_generations])
         self.trained_tokens = 0
         return completion_ids, logprobs
+
+    def _set_lengths(self, prompt_tokens: int) -> None:
+        """Let the next call of the model's `generate` end each row at its length."""
+        of_prompts = self.workload.lengths(self.state.global_step)
+        lengths = [length for of_prompt in of_prompts for length in of_prompt]
+        processor = EndAtLength(lengths, prompt_tokens, list(self.eos_token_ids))
+        model = self.accelerator.unwrap_model(self.model_wrapped)
+        generate = type(model).generate
+        vars(model)["generate"] = lambda **inputs: generate(model, **inputs, logits_processor=[processor])
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
         self.trained_tokens += int(inputs["completion_mask"].sum())
@@ -71,26 +101,34 @@ class StepOnDemand(TrainerCallback):
 
 def length_reward(completions: list[Any], **_: Any) -> list[float]:
     """The reward that both sides give."""
-    return [text_reward(chat[0]["content"]) for chat in completions]
+    texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
+    return [text_reward(text) for text in texts]
+
+
+def row(workload: StepWorkload, question: str) -> dict[str, Any]:
+    """A row of the data set: a chat, or the text that dunwu's plain template makes."""
+    return {"prompt": [{"role": "user", "content": question}] if workload.chat else f"{question}\n"}
 
 
 def trainer_settings(workload: StepWorkload) -> dict[str, Any]:
     """What of GRPOConfig differs from its defaults, and why it is the fast choice: see README.md."""
     micro_batch = min(workload.peer_micro_batch, workload.num_sequences)
+    fixed = workload.shortest_tokens is None
+    half = workload.dtype == "bfloat16"
     return {
         "per_device_train_batch_size": micro_batch,
         "gradient_accumulation_steps": workload.num_sequences // micro_batch,
         "num_generations": workload.group_size,
         "max_completion_length": workload.completion_tokens,
-        "generation_kwargs": {"min_new_tokens": workload.completion_tokens},
+        "generation_kwargs": {"min_new_tokens": workload.completion_tokens} if fixed else None,
         "max_steps": workload.num_steps,
         "beta": workload.kl_coef,
         "learning_rate": workload.learning_rate,
         "temperature": workload.temperature,
         "loss_type": "grpo",
         "gradient_checkpointing": False,
-        "bf16": True,
-        "model_init_kwargs": {"dtype": "bfloat16"},
+        "bf16": half,
+        "model_init_kwargs": {"dtype": workload.dtype},
         "use_cpu": True,
         "shuffle_dataset": False,
         "seed": workload.seed,
@@ -105,7 +143,7 @@ def main() -> None:
     channel = Channel()
     workload = workload_from_argv()
     settings = trainer_settings(workload)
-    rows = [{"prompt": [{"role": "user", "content": question}]} for question, _ in workload.questions()]
+    rows = [row(workload, question) for question, _ in workload.questions()]
     steps = StepOnDemand(channel, settings)
     with tempfile.TemporaryDirectory() as folder:
         trainer = MeasuredTrainer(
@@ -115,6 +153,7 @@ def main() -> None:
             train_dataset=Dataset.from_list(rows),
             callbacks=[steps],
         )
+        trainer.workload = workload
         steps.trainer = trainer
         trainer.train()
         channel.await_step()

@@ -1,8 +1,6 @@
 """The arithmetic and the guards of the comparison with peers, on made-up figures."""
 
 import dataclasses
-import json
-from pathlib import Path
 
 import pytest
 from benchmarks.results import (
@@ -10,10 +8,12 @@ from benchmarks.results import (
     StepFigures,
     bound_seconds,
     check_same_work,
-    record,
-    table,
+    fitted_exponent,
+    speed_ratio,
+    spread_frac,
+    step_table,
+    text_table,
 )
-from benchmarks.workload import StepWorkload, text_reward
 
 
 def side(name: str, seconds: list[float], *, peak: int = 1 << 30, **changes: int) -> SideFigures:
@@ -39,7 +39,7 @@ def test_the_bound_counts_ten_flop_per_parameter_and_token() -> None:
 
 
 def test_table_says_better_by_more_than_one_for_us_when_we_are_faster_and_smaller() -> None:
-    lines = table(side("dunwu", [10.0], peak=1 << 30), side("TRL", [30.0], peak=2 << 30)).splitlines()
+    lines = step_table(side("dunwu", [10.0], peak=1 << 30), side("TRL", [30.0], peak=2 << 30)).splitlines()
     assert lines[1].split()[-3:] == ["10.00", "30.00", "3.00x"]
     assert lines[2].split()[-3:] == ["200.00", "66.67", "3.00x"]
     assert lines[4].split()[-3:] == ["1.00", "2.00", "2.00x"]
@@ -55,34 +55,44 @@ def test_table_says_better_by_more_than_one_for_us_when_we_are_faster_and_smalle
     ],
 )
 def test_other_work_is_not_compared(changes: dict[str, int], message: str) -> None:
-    check_same_work(side("dunwu", [1.0]), side("TRL", [2.0]), 1000)
+    check_same_work([side("dunwu", [1.0]), side("TRL", [2.0])], [1000])
     with pytest.raises(ValueError, match=message):
-        check_same_work(side("dunwu", [1.0]), side("TRL", [2.0], **changes), 1000)
+        check_same_work([side("dunwu", [1.0]), side("TRL", [2.0], **changes)], [1000])
 
 
-def test_record_keeps_what_others_have_written(tmp_path: Path) -> None:
-    path = tmp_path / "results" / "latest.json"
-    record(path, "one_vs_peer", 2.0, {"a": 1})
-    record(path, "two_vs_peer", 1.23456, {"b": 2})
-    record(path, "one_vs_peer", 3.0, {"a": 4})
-    held = json.loads(path.read_text())
-    assert held["ratios"] == {"one_vs_peer": 3.0, "two_vs_peer": 1.235}
-    assert held["figures"]["one_vs_peer"]["a"] == 4
-    assert held["figures"]["two_vs_peer"]["b"] == 2
-    assert [p.name for p in path.parent.iterdir()] == ["latest.json"]
+def test_a_step_of_another_size_is_compared_with_its_own_tokens() -> None:
+    sides = [side("dunwu", [1.0, 1.0]), side("TRL", [2.0, 2.0])]
+    check_same_work(sides, [1000, 1000])
+    with pytest.raises(ValueError, match="step 2: dunwu generated 1000 tokens, not 900"):
+        check_same_work(sides, [1000, 900])
 
 
-def test_workload_counts_and_questions() -> None:
-    workload = StepWorkload("m", num_prompts=3, group_size=4, completion_tokens=5, num_steps=2)
-    assert workload.num_sequences == 12
-    assert workload.tokens_per_step == 60
-    questions = workload.questions()
-    assert len(questions) == 6
-    assert questions == StepWorkload("m", num_prompts=2, num_steps=3).questions()
-    for question, answer in questions:
-        words = question.split()
-        assert int(words[2]) + int(words[4].rstrip("?")) == int(answer)
+def test_a_ratio_is_that_of_the_medians_and_has_a_range_over_the_rounds() -> None:
+    speed = speed_ratio([1.0, 2.0, 4.0], [3.0, 8.0, 10.0])
+    assert speed == {"ratio": 4.0, "by_round": [3.0, 4.0, 2.5], "lowest": 2.5, "highest": 4.0}
+    with pytest.raises(ValueError, match="longer than"):
+        speed_ratio([1.0], [1.0, 2.0])
 
 
-def test_text_reward_tells_lengths_apart() -> None:
-    assert text_reward("abc") == 0.003
+def test_spread_is_a_share_of_the_median() -> None:
+    assert spread_frac([9.0, 10.0, 12.0]) == pytest.approx(0.3)
+
+
+def test_a_power_law_gives_back_its_exponent() -> None:
+    sizes = [1.0, 10.0, 50.0]
+    assert fitted_exponent(sizes, [3 * size**1.5 for size in sizes]) == pytest.approx(1.5)
+    assert fitted_exponent(sizes, [7.0, 7.0, 7.0]) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("sizes", [[2.0, 2.0], [0.0, 1.0]])
+def test_no_exponent_without_two_sizes_above_zero(sizes: list[float]) -> None:
+    with pytest.raises(ValueError, match="no exponent can be fitted"):
+        fitted_exponent(sizes, [1.0, 2.0])
+
+
+def test_columns_of_a_table_line_up() -> None:
+    assert text_table(["", "b"], [["first", "1"], ["2nd", "10"]]).splitlines() == [
+        "        b",
+        "first   1",
+        "2nd    10",
+    ]
