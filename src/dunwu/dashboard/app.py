@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dunwu.dashboard import api_runs, api_training
+from dunwu.dashboard import api_runs, api_table, api_training
 from dunwu.dashboard.guard import Guard
 from dunwu.dashboard.replies import error_reply
 from dunwu.dashboard.store import RunStore
@@ -34,6 +34,7 @@ def create_app(runs: Sequence[Path], *, hosts: Collection[str] = (), any_address
             Route("/", _index, methods=["GET"]),
             *api_runs.routes(store),
             *api_training.routes(store),
+            *api_table.routes(store),
             Route("/api/{rest:path}", _unknown, methods=["GET"]),
             Mount("/static", _Files(directory=STATIC)),
         ],

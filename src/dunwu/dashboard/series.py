@@ -1,7 +1,7 @@
 """The figures of a stage as columns over its steps, from metrics.jsonl, timings.jsonl and the evaluations. Reads leniently.
 
-What a page has already is not sent again: it says the last step that it has, and the epoch, which changes when a stage was rewound.
-Called by the routes.
+What a page has already is not sent again: it says the last step that it has, and the epoch, which changes when a stage was
+rewound. Called by the routes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,8 @@ def stage_series(view: RunView, stage: str, *, since: int, epoch: str | None) ->
     """Return the figures after step `since`, or all if the stage's files are not those of `epoch` any more.
 
     Returns:
-        {epoch, since, steps, columns: name -> a value or None for each step, notes: [[step, text]], evaluations, diagnoses, faults}
+        {epoch, since, steps, columns, notes, evaluations, diagnoses, faults}: columns hold a value or None for each step, notes
+        are pairs of step and text.
     """
     with view.lock:
         metrics, timings = view.tail(stage, "metrics.jsonl"), view.tail(stage, "timings.jsonl", shallow=True)

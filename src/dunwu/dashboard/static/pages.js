@@ -8,4 +8,5 @@ export const PAGES = [
   { name: "runs", scope: "all", load: () => import("./pages/runs.js") },
   { name: "overview", scope: "run", load: () => import("./pages/overview.js") },
   { name: "training", scope: "run", load: () => import("./pages/training.js") },
+  { name: "table", scope: "run", load: () => import("./pages/table.js") },
 ];

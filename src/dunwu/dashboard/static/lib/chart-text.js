@@ -16,7 +16,7 @@ export function valueText(unit, value) {
 export function axisText(unit, value, ticks) {
   if (unit === "share") {
     const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 0.1;
-    return share(value, step < 0.001 ? 2 : step < 0.0099 ? 1 : 0);
+    return share(value, [0, 1, 2].find((places) => Math.abs(step * 100 * 10 ** places - Math.round(step * 100 * 10 ** places)) < 1e-6) ?? 2);
   }
   if (unit === "bytes") return bytes(value);
   if (Math.abs(value) >= 10_000) return `${number(value / 1000)}k`;

@@ -9,8 +9,9 @@ import { extent, nearest, smooth } from "./smooth.js";
 import { chartCsv, chartPicture } from "./chart-export.js";
 import { saveAs } from "./download.js";
 
-const COLORS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6"];
+const COLORS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6"]; // a seventh curve and those after it are dashed
 const HEIGHT = 190;
+const NARROWEST = 120; // below that nothing is left beside the axis
 let boards = 0;
 
 /** What the charts of a page share: cursor, window of steps, smoothing. */
@@ -52,7 +53,7 @@ export class Chart {
   constructor(board, spec, tag) {
     Object.assign(this, { board, spec, tag, steps: [], columns: {}, evaluations: [], marks: [], cursorStep: null, log: Boolean(spec.log) });
     this.series = [
-      ...spec.lines.map((line, i) => ({ ...line, held: false, color: line.color ?? COLORS[i % COLORS.length], shown: true })),
+      ...spec.lines.map((line, i) => ({ ...line, held: false, color: line.color ?? COLORS[i % COLORS.length], dash: i >= COLORS.length ? [5, 3] : undefined, shown: true })),
       ...(spec.held ?? []).map((line, i) => ({ ...line, held: true, color: line.color ?? COLORS[(i + 1) % COLORS.length], shown: true })),
     ];
     this.legend = h("ul", { class: "legend" });
@@ -97,8 +98,7 @@ export class Chart {
 
   build() {
     const width = this.plot.clientWidth;
-    if (width < 40) return; // not laid out yet; the observer calls again
-    this.built = true;
+    if (width < NARROWEST) return; // not laid out yet; the observer calls again
     this.uplot = new uPlot({
       width, height: HEIGHT, legend: { show: false }, padding: [8, 10, 0, 0],
       cursor: {
@@ -113,7 +113,7 @@ export class Chart {
       ],
       series: [{}, ...this.lines().flatMap((s) => [
         { show: s.shown, stroke: () => this.color(s, 0.26), width: 1, spanGaps: true, points: { show: false } },
-        { show: s.shown, stroke: () => this.color(s), width: 1.75, spanGaps: true, points: { show: this.steps.length < 2, size: 5, fill: () => this.color(s) } },
+        { show: s.shown, stroke: () => this.color(s), width: 1.75, dash: s.dash, spanGaps: true, points: { show: this.steps.length < 2, size: 5, fill: () => this.color(s) } },
       ])],
       hooks: {
         draw: [(u) => this.drawMarks(u), (u) => this.drawHeld(u)],
@@ -187,7 +187,7 @@ export class Chart {
   resize() {
     const width = this.plot.clientWidth;
     if (!this.uplot) { if (this.data) this.redata(); return; }
-    if (Math.abs(this.uplot.width - width) > 1) this.uplot.setSize({ width, height: HEIGHT });
+    if (width >= NARROWEST && Math.abs(this.uplot.width - width) > 1) this.uplot.setSize({ width, height: HEIGHT });
   }
 
   recolor() {
@@ -367,7 +367,7 @@ export class Chart {
       this.legendValues = this.series.map(() => h("span", { class: "value" }));
       fill(this.legend, this.series.map((series, i) => h("li", {}, h("button", {
         type: "button", "aria-pressed": String(series.shown), title: series.shown ? "Hide this curve" : "Show this curve", onclick: () => { this.toggle(series); this.legend.querySelectorAll("button")[i].focus(); },
-      }, h("i", { class: series.held ? "dot" : "dash", style: { "--color": `var(${series.color})` }, "aria-hidden": "true" }),
+      }, h("i", { class: series.held ? "dot" : series.dash ? "dash broken" : "dash", style: { "--color": `var(${series.color})` }, "aria-hidden": "true" }),
       h("span", { class: "label" }, series.label), this.legendValues[i]))));
     }
     this.drawLegend();

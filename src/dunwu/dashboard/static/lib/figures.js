@@ -70,7 +70,6 @@ function catalogue(names, held) {
           lines: [line("truncated_frac", "training")], held: [line("truncated_frac", "held out")] },
         { id: "repetitive", title: "Ends in a loop", unit: "share", floor: 0, tells: "Share of completions that repeat themselves to their end.", lines: [line("repetitive_frac", "training")] },
         { id: "off_language", title: "Other language", unit: "share", floor: 0, tells: "Share of completions largely in another script than the question's.", lines: [line("off_language_frac", "training")] },
-        { id: "length_max", title: "Longest", unit: "tokens", floor: 0, tells: "The longest completion of a step.", lines: [line("length_max", "longest")] },
       ],
     },
     {
