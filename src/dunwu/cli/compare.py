@@ -1,4 +1,4 @@
-"""`dunwu compare`: the stage table of a run, again, from its folder alone."""
+"""`dunwu compare`: the stage table of a run, or several runs side by side, from their folders alone."""
 
 from __future__ import annotations
 
@@ -19,21 +19,39 @@ if TYPE_CHECKING:
 
 @reports_errors
 def compare(
-    run: Annotated[Path, typer.Argument(help="The run folder.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN [RUN ...]", help="One run folder: its stage table; several: side by side."
+        ),
+    ],
     stage: Annotated[
         str | None, typer.Option(help="A stage of the kind comparison.", show_default="the last of them")
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print it as Markdown.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Of several runs: every key in which the recipes differ.")
+    ] = False,
 ) -> None:
-    """Show the models of a run side by side, with intervals, and which of the paper's findings hold."""
+    """Show the models of a run side by side, with intervals, and which of the paper's findings hold.
+
+    Of several runs: what each stage came to, with the difference to the first run, and where their recipes differ.
+    """
     from dunwu.runs.comparison_files import read_comparison  # here: it loads pyarrow
     from dunwu.runs.files import canonical_json
     from dunwu.runs.folder import RunFolder
 
     if markdown and json_:
         raise ConfigError("--markdown and --json are both given; choose one")
-    folder = RunFolder.read(run)
+    if len(runs) > 1:
+        if stage is not None:
+            raise ConfigError(
+                "--stage chooses a stage table of one run; several runs are compared stage by stage"
+            )
+        _compare_runs(runs, markdown=markdown, json_=json_, full=full)
+        return
+    folder = RunFolder.read(runs[0])
     table, text = read_comparison(folder.stage(_stage_name(folder, stage)))
     if json_:
         typer.echo(canonical_json(table, "comparison", indent=2))
@@ -41,6 +59,25 @@ def compare(
         typer.echo(text, nl=False)
     else:
         print_comparison(Console(), table)
+
+
+def _compare_runs(runs: list[Path], *, markdown: bool, json_: bool, full: bool) -> None:
+    from dunwu.analysis.run_comparison import compare_runs
+    from dunwu.analysis.run_comparison_text import markdown as as_markdown
+    from dunwu.cli.run_comparison_view import print_run_comparison
+    from dunwu.runs.files import canonical_json
+
+    comparison = compare_runs(runs)
+    if not comparison["stages"] and all(run["faults"] for run in comparison["runs"]):
+        raise RunError(
+            "none of them can be compared: " + "; ".join(run["faults"][0] for run in comparison["runs"])
+        )
+    if json_:
+        typer.echo(canonical_json(comparison, "comparison", indent=2))
+    elif markdown:
+        typer.echo(as_markdown(comparison), nl=False)
+    else:
+        print_run_comparison(Console(), comparison, full=full)
 
 
 def _stage_name(folder: RunFolder, wanted: str | None) -> str:

@@ -9,11 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from dunwu.errors import RunError
 from dunwu.records import RolloutGroup
 from dunwu.runs.files import canonical_json, remove, write_file, write_file_with
-from dunwu.runs.rollout_table import StoredRollouts, read_table, write_table
+from dunwu.runs.rollout_table import StoredRollouts, read_table, unreadable, write_table
 
+SampleColumns = Mapping[str, Sequence[Any]]
+"""Samples by column, a value for each completion."""
+SCORED = ("group", "prompt_id", "question", "completion", "num_tokens", "finish_reason", "answer", "correct")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -53,6 +59,25 @@ def read_samples(folder: Path, label: str) -> tuple[RolloutGroup, ...]:
         RunError: they are not there, or damaged.
     """
     return read_table(folder / f"{label}.parquet").groups
+
+
+def read_sample_columns(folder: Path, label: str) -> SampleColumns:
+    """Read of an evaluation's samples what scores are made of: no token ids, no log-probs, no prompts.
+
+    Raises:
+        RunError: they are not there, or damaged.
+    """
+    path = folder / f"{label}.parquet"
+    try:
+        names = pq.read_schema(path).names
+        parts = [name for name in names if name.startswith("part.") and name.endswith(".value")]
+        table = pq.read_table(path, columns=[*SCORED, *parts], page_checksum_verification=True)
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(path, error) from error
+    missing = set(SCORED) - set(table.column_names)
+    if missing:
+        raise unreadable(path, KeyError(f"no column {min(missing)}"))
+    return {name: table.column(name).to_pylist() for name in table.column_names}
 
 
 def remove_evaluation(folder: Path, label: str) -> None:

@@ -292,6 +292,14 @@ class StageFolder(StageLineage):
         """
         return evaluations.read_samples(self._evaluations, label)
 
+    def read_evaluation_columns(self, label: str) -> evaluations.SampleColumns:
+        """Read of an evaluation's samples what scores are made of, by column; see `evaluations.SCORED`.
+
+        Raises:
+            RunError: they are not there, or damaged.
+        """
+        return evaluations.read_sample_columns(self._evaluations, label)
+
     # The end
 
     @property
