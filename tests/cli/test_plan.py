@@ -86,7 +86,7 @@ def test_memory_is_worked_out_by_cause():
         "reference policy": 4 * 1000,
         "cache while sampling": 48 * longest * 2 * 2 * 1 * 2 * 4,
         "activations while training": 12 * longest * 2 * per_layer * 4,
-        "logits": 3 * 4 * 7 * 100,
+        "logits": 4 * 7 * 100,
     }
 
 

@@ -246,6 +246,13 @@ def test_rows_of_a_chunk_shrink_as_the_vocabulary_grows(chunk_tokens: int, vocab
     assert chunk_rows(chunk_tokens, vocab) == rows
 
 
+def test_the_last_chunk_is_whole() -> None:
+    assert list(head_chunks.chunks(10, 4)) == [slice(0, 2), slice(2, 6), slice(6, 10)]
+    assert list(head_chunks.chunks(8, 4)) == [slice(0, 4), slice(4, 8)]
+    assert list(head_chunks.chunks(3, 4)) == [slice(0, 3)]
+    assert list(head_chunks.chunks(0, 4)) == []
+
+
 class MemoryMeter(TorchDispatchMode):
     """Bytes of the tensors that operations made and that are still alive: the peak, and the largest one."""
 
@@ -290,8 +297,8 @@ def measure(vocab: int, dtype: torch.dtype, *, train_weight: bool) -> tuple[int,
 def test_peak_memory_does_not_grow_with_the_vocabulary(dtype: torch.dtype) -> None:
     peaks = [measure(vocab, dtype, train_weight=False)[0] for vocab in (8192, 49152, 151936)]
     assert max(peaks) <= 1.1 * min(peaks), peaks
-    buffers = 2 * 4 + (2 if dtype == torch.bfloat16 else 0)
-    assert peaks[0] <= 1.05 * 512 * REFERENCE_VOCAB * buffers
+    at_hand = 3 * 4 * head_chunks._SLICE_ELEMENTS  # the rows that are worked on
+    assert peaks[0] <= 1.05 * (512 * REFERENCE_VOCAB * dtype.itemsize + at_hand)
 
 
 def test_the_largest_tensor_is_a_chunk_or_the_weight_s_gradient(dtype: torch.dtype) -> None:
@@ -301,17 +308,54 @@ def test_the_largest_tensor_is_a_chunk_or_the_weight_s_gradient(dtype: torch.dty
     assert largest < 520 * vocab * 2 / 3  # a third of the full logits in 16 bits
 
 
-def test_nothing_of_a_chunk_outlives_the_forward_pass() -> None:
+def test_one_chunk_at_most_outlives_the_forward_pass_and_none_the_backward() -> None:
     hidden, weight, targets, _ = make_inputs(64, 500, 4, torch.float32)
     kept: list[weakref.ref[Tensor]] = []
     original = Workspace.__init__
 
     def spy(self: Any, *args: Any) -> None:
         original(self, *args)
-        kept.append(weakref.ref(self.logits_CV))
+        kept.append(weakref.ref(self.product_CV))
+
+    def alive() -> int:
+        return sum(ref() is not None for ref in kept)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workspace, "__init__", spy)
+        with torch.no_grad():
+            chunked_logprobs(hidden, weight, targets, temperature=1.0, chunk_tokens=16)
+        assert alive() == 0
         logprobs, _ = chunked_logprobs(hidden, weight, targets, temperature=1.0, chunk_tokens=16)
-    assert logprobs.grad_fn is not None
-    assert [ref() for ref in kept] == [None]
+        assert (len(kept), alive()) == (2, 1)
+        logprobs.sum().backward()
+    assert alive() == 0
+
+
+@pytest.mark.parametrize("chunk_tokens", [3, 5, 8])
+def test_a_second_backward_pass_gives_the_same(chunk_tokens: int) -> None:
+    """The first one finds the last chunk in its buffer, the second one computes all of them."""
+    inputs = make_inputs(8, 30, 4, torch.float64, bias=True)
+    hidden, weight, targets, bias = inputs
+    logprobs, _ = chunked_logprobs(
+        hidden, weight, targets, temperature=0.7, chunk_tokens=chunk_tokens, bias_V=bias
+    )
+    leaves = [leaf for leaf in (hidden, weight, bias) if leaf is not None]
+    upstream = torch.tensor([1.0, 0, 2, 0, -1, 3, 0, 0.5], dtype=torch.float64)  # some tokens are skipped
+    first = torch.autograd.grad(logprobs, leaves, upstream, retain_graph=True)
+    second = torch.autograd.grad(logprobs, leaves, upstream)
+    expected = torch.autograd.grad(
+        full_logprobs(hidden, weight, targets, temperature=0.7, bias_V=bias)[0], leaves, upstream
+    )
+    for one, two, reference in zip(first, second, expected, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-13, atol=1e-14)
+        torch.testing.assert_close(one, reference, rtol=1e-12, atol=1e-13)
+
+
+def test_confident_tokens_keep_their_gradient_in_bfloat16() -> None:
+    """1 - p of the target is far smaller than what bfloat16 tells apart near 1."""
+    hidden = torch.tensor([[8.0]], dtype=torch.bfloat16, requires_grad=True)
+    weight = torch.tensor([[1.0], [0.0]], dtype=torch.bfloat16)
+    logprobs, _ = chunked_logprobs(hidden, weight, torch.tensor([0]), temperature=1.0, chunk_tokens=4)
+    logprobs.sum().backward()
+    assert hidden.grad is not None
+    assert hidden.grad.item() == pytest.approx(3.3535e-4, rel=0.01)  # 1 - 1 / (1 + e^-8)

@@ -38,6 +38,8 @@ from dunwu.training.rollout_plan import general_begin, num_prompts, rollout_span
 
 PROMPT_TOKENS = 128
 """Assumed length of a prompt; the tokenizer is not loaded for a plan."""
+VOCAB_OF_A_CHUNK = 8192
+"""functional.head_chunks.REFERENCE_VOCAB, without loading torch."""
 PROCESS_BYTES = 700_000_000
 """Python with torch and transformers loaded, measured."""
 
@@ -178,7 +180,7 @@ def _training_parts(
         "weights and gradients": 2 * width * num_parameters,
         "optimizer": (16 if width == 2 else 8) * num_parameters,
         "activations while training": in_forward * kept * width,
-        "logits": 3 * 4 * batch.logprob_chunk_tokens * settings["vocab_size"],
+        "logits": width * batch.logprob_chunk_tokens * min(settings["vocab_size"], VOCAB_OF_A_CHUNK),
     }
 
 

@@ -67,7 +67,7 @@ class BatchConfig(ConfigModel):
 
     micro_batch_tokens: PositiveInt = 36864
     """Most tokens in one packed forward pass: a completion of the longest default, and room for its prompt."""
-    logprob_chunk_tokens: PositiveInt = 1024
+    logprob_chunk_tokens: PositiveInt = 8192
     """Tokens whose logits exist at one time, for vocabularies up to 8,192; larger ones get proportionally fewer."""
     gradient_checkpointing: bool = False
 

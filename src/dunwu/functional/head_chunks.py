@@ -14,6 +14,7 @@ from torch import Tensor
 REFERENCE_VOCAB = 8192
 """A chunk of a larger vocabulary has proportionally fewer tokens, so that its logits need the same memory."""
 _WEIGHT_BLOCK_ROWS = 4096
+_SLICE_ELEMENTS = 2**19  # of the rows that are worked on elementwise: 2 MB in float32
 
 
 def chunk_rows(chunk_tokens: int, vocab_size: int) -> int:
@@ -31,8 +32,12 @@ def chunk_rows(chunk_tokens: int, vocab_size: int) -> int:
 
 
 def chunks(num_rows: int, rows: int) -> Iterator[slice]:
-    """Yield the slices of `rows` rows that cover num_rows."""
-    return (slice(start, min(start + rows, num_rows)) for start in range(0, num_rows, rows))
+    """Yield the slices of `rows` rows that cover num_rows; only the first one may be shorter."""
+    begin = 0
+    while begin < num_rows:
+        end = begin + ((num_rows - begin) % rows or rows)
+        yield slice(begin, end)
+        begin = end
 
 
 def check_head(hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None) -> None:
@@ -64,46 +69,58 @@ class HeadForm:
 
 
 class Workspace:
-    """Two buffers of one chunk's logits (three for 16-bit inputs), used again for every chunk."""
+    """One buffer of a chunk's logits in the dtype of the inputs, and two wide ones of the few rows that are worked on at a time.
 
-    def __init__(self, hidden_ND: Tensor, weight_VD: Tensor, bias_V: Tensor | None, head: HeadForm) -> None:
+    The wide rows stay in the processor's cache; the buffer of the chunk is large enough for matrix products to be fast.
+
+    Args:
+        product_CV: a buffer of an earlier workspace of the same inputs, to be used again; None: a new one.
+    """
+
+    def __init__(
+        self,
+        hidden_ND: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        head: HeadForm,
+        product_CV: Tensor | None = None,
+    ) -> None:
         self.weight_VD, self.bias_V, self.head = weight_VD, bias_V, head
-        wide = torch.float64 if hidden_ND.dtype == torch.float64 else torch.float32
+        self.wide = torch.float64 if hidden_ND.dtype == torch.float64 else torch.float32
         shape = (min(head.rows, len(hidden_ND)), weight_VD.shape[0])
-        self.logits_CV = torch.empty(shape, dtype=wide, device=hidden_ND.device)
-        self.probs_CV = torch.empty_like(self.logits_CV)
-        # matrix products write here; the same memory when the inputs are already of the wide dtype
-        same = hidden_ND.dtype == wide
-        self.product_CV = self.logits_CV if same else self.logits_CV.new_empty(shape, dtype=hidden_ND.dtype)
+        self.product_CV = hidden_ND.new_empty(shape) if product_CV is None else product_CV
+        self.slice_rows = max(1, min(shape[0], _SLICE_ELEMENTS // shape[1]))
+        wide_shape = (self.slice_rows, shape[1])
+        self._probs_SV = hidden_ND.new_empty(wide_shape, dtype=self.wide)
+        same = hidden_ND.dtype == self.wide
+        self._logits_SV = None if same else torch.empty_like(self._probs_SV)
 
-    def distribution(self, hidden_CD: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits after softcap and temperature, and their softmax; both valid until the next call."""
-        num = len(hidden_CD)
-        logits_CV, probs_CV, product_CV = self.logits_CV[:num], self.probs_CV[:num], self.product_CV[:num]
+    def distributions(self, hidden_CD: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Yield a few rows of the chunk at a time: which, their logits after softcap and temperature, and the softmax of these.
+
+        Both tensors are the caller's to overwrite and valid until the next rows; the same rows of `product_CV` may be written.
+        """
+        product_CV = self.product_CV[: len(hidden_CD)]
         if self.bias_V is None:
             torch.mm(hidden_CD, self.weight_VD.T, out=product_CV)
         else:
             torch.addmm(self.bias_V, hidden_CD, self.weight_VD.T, out=product_CV)
-        if product_CV.dtype != logits_CV.dtype:
-            logits_CV.copy_(product_CV)
-        if self.head.softcap is not None:
-            logits_CV.div_(self.head.softcap).tanh_().mul_(self.head.softcap)
-        if self.head.temperature != 1:
-            logits_CV.div_(self.head.temperature)
-        return logits_CV, torch.softmax(logits_CV, -1, out=probs_CV)
+        for rows in chunks(len(hidden_CD), self.slice_rows):
+            logits_SV = product_CV[rows]
+            if self._logits_SV is not None:
+                logits_SV = self._logits_SV[: len(logits_SV)].copy_(logits_SV)
+            if self.head.softcap is not None:
+                logits_SV.div_(self.head.softcap).tanh_().mul_(self.head.softcap)
+            if self.head.temperature != 1:
+                logits_SV.div_(self.head.temperature)
+            yield rows, logits_SV, torch.softmax(logits_SV, -1, out=self._probs_SV[: len(logits_SV)])
 
-    def through_softcap(self, grad_CV: Tensor, logits_CV: Tensor) -> Tensor:
-        """Turn a gradient with respect to capped logits, in place, into one with respect to raw ones; overwrites `logits_CV`."""
+    def through_softcap(self, grad_SV: Tensor, logits_SV: Tensor) -> Tensor:
+        """Turn a gradient with respect to capped logits, in place, into one with respect to raw ones; overwrites `logits_SV`."""
         if self.head.softcap is not None:
-            tanh_CV = logits_CV.mul_(self.head.temperature / self.head.softcap)
-            grad_CV.mul_(tanh_CV.square_().neg_().add_(1))
-        return grad_CV
-
-    def narrow(self, grad_logits_CV: Tensor) -> Tensor:
-        """The same in the dtype of the inputs, for the matrix products."""
-        if self.product_CV is self.logits_CV:
-            return grad_logits_CV
-        return self.product_CV[: len(grad_logits_CV)].copy_(grad_logits_CV)
+            tanh_SV = logits_SV.mul_(self.head.temperature / self.head.softcap)
+            grad_SV.mul_(tanh_SV.square_().neg_().add_(1))
+        return grad_SV
 
 
 class HeadGradients:
@@ -115,33 +132,52 @@ class HeadGradients:
 
     def __init__(self, needs: tuple[bool, bool, bool], hidden_ND: Tensor, workspace: Workspace) -> None:
         weight_VD = workspace.weight_VD
-        wide = workspace.logits_CV.dtype
         self.workspace = workspace
+        self.needs_weight = needs[1]
         self.hidden_ND = torch.zeros_like(hidden_ND) if needs[0] else None
-        self.weight_VD = torch.zeros_like(weight_VD, dtype=wide) if needs[1] else None
-        self.bias_V = weight_VD.new_zeros(len(weight_VD), dtype=wide) if needs[2] else None
+        self.weight_VD: Tensor | None = None
+        self.bias_V = weight_VD.new_zeros(len(weight_VD), dtype=workspace.wide) if needs[2] else None
 
-    def add(self, rows_C: Tensor, hidden_CD: Tensor, grad_logits_CV: Tensor) -> None:
-        """Add what a chunk's gradient with respect to its raw logits gives; overwrites the workspace's product buffer."""
+    def add(self, rows_C: Tensor, hidden_CD: Tensor, grad_CV: Tensor, scale_C: Tensor) -> None:
+        """Add what a chunk gives whose gradient with respect to its raw logits is scale[c] * grad[c, v].
+
+        The scale meets the hidden states and their gradient, which are smaller than the logits.
+
+        Args:
+            rows_C: (C,) int64, where the chunk's tokens lie among all.
+            grad_CV: (C, V) in the dtype of the inputs.
+            scale_C: (C,) in the wide dtype.
+        """
         if self.bias_V is not None:
-            self.bias_V += grad_logits_CV.sum(0)
-        narrow_CV = self.workspace.narrow(grad_logits_CV)
+            self.bias_V += scale_C.to(grad_CV.dtype) @ grad_CV
+        scale_C1 = scale_C[:, None]
         if self.hidden_ND is not None:
-            self.hidden_ND[rows_C] = narrow_CV @ self.workspace.weight_VD
-        if self.weight_VD is not None:
-            _add_product(self.weight_VD, narrow_CV, hidden_CD)
+            self.hidden_ND[rows_C] = ((grad_CV @ self.workspace.weight_VD) * scale_C1).to(grad_CV.dtype)
+        if self.needs_weight:
+            self._add_weight(grad_CV, (hidden_CD * scale_C1).to(grad_CV.dtype))
 
     def results(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Return the gradients of hidden states, weight and bias in the weight's dtype."""
-        dtype = self.workspace.weight_VD.dtype
-        weight_VD = None if self.weight_VD is None else self.weight_VD.to(dtype)
-        return self.hidden_ND, weight_VD, None if self.bias_V is None else self.bias_V.to(dtype)
+        weight_VD = self.workspace.weight_VD
+        grad_VD = None
+        if self.needs_weight:
+            grad_VD = (
+                torch.zeros_like(weight_VD) if self.weight_VD is None else self.weight_VD.to(weight_VD.dtype)
+            )
+        return self.hidden_ND, grad_VD, None if self.bias_V is None else self.bias_V.to(weight_VD.dtype)
 
-
-def _add_product(sum_VD: Tensor, left_CV: Tensor, right_CD: Tensor) -> None:
-    """sum += left^T right in the dtype of the sum; products of a narrower dtype are added block by block."""
-    if left_CV.dtype == sum_VD.dtype:
-        sum_VD.addmm_(left_CV.T, right_CD)
-        return
-    for block in chunks(len(sum_VD), _WEIGHT_BLOCK_ROWS):
-        sum_VD[block] += left_CV[:, block].T @ right_CD
+    def _add_weight(self, grad_CV: Tensor, hidden_CD: Tensor) -> None:
+        """sum += grad^T hidden in the wide dtype; products of a narrower dtype are added block by block."""
+        wide = self.workspace.wide
+        if self.weight_VD is None:
+            self.weight_VD = torch.empty_like(self.workspace.weight_VD, dtype=wide)
+            if grad_CV.dtype == wide:
+                torch.mm(grad_CV.T, hidden_CD, out=self.weight_VD)
+                return
+            for block in chunks(len(self.weight_VD), _WEIGHT_BLOCK_ROWS):
+                self.weight_VD[block].copy_(grad_CV[:, block].T @ hidden_CD)
+        elif grad_CV.dtype == wide:
+            self.weight_VD.addmm_(grad_CV.T, hidden_CD)
+        else:
+            for block in chunks(len(self.weight_VD), _WEIGHT_BLOCK_ROWS):
+                self.weight_VD[block] += grad_CV[:, block].T @ hidden_CD

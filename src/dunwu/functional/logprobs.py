@@ -1,12 +1,12 @@
 """Log-probs of chosen tokens straight from hidden states, without ever holding the logits of a batch.
 
 `chunked_logprobs` walks over the tokens in chunks: the logits of one chunk are computed, reduced and
-overwritten. Its backward walks again, computes each chunk's logits anew (a third more head arithmetic, no
-memory) and adds up the gradients of hidden states, weight and bias as it goes. Does not run the trunk, gather
-rows, or know about packing. Called by `models.policy` for the trained, the reference and the old policy
+overwritten. Its backward walks again, computes each chunk's logits anew (all but the last one's, which still lie in the
+buffer) and adds up the gradients of hidden states, weight and bias as it goes. Does not run the trunk, gather rows, or know
+about packing. Called by `models.policy` for the trained, the reference and the old policy
 alike.
 
-Shape legend: N tokens, D hidden size, V vocabulary, C tokens of one chunk.
+Shape legend: N tokens, D hidden size, V vocabulary, C tokens of one chunk, S of them worked on at a time.
 """
 
 from typing import Any
@@ -75,18 +75,24 @@ class _ChunkedLogprobs(torch.autograd.Function):
         targets_N: Tensor,
         head: HeadForm,
     ) -> tuple[Tensor, Tensor]:
+        workspace = Workspace(hidden_ND, weight_VD, bias_V, head)
+        logprobs_N = hidden_ND.new_empty(len(targets_N), dtype=workspace.wide)
+        entropy_N = torch.empty_like(logprobs_N)
+        learns = any(ctx.needs_input_grad[:3])
+        for chunk in chunks(len(targets_N), head.rows):
+            last = chunk.stop == len(targets_N)
+            logprobs_C, entropy_C, targets_C = logprobs_N[chunk], entropy_N[chunk], targets_N[chunk]
+            for rows, logits_SV, probs_SV in workspace.distributions(hidden_ND[chunk]):
+                # the largest logit and the largest probability belong to one token: it gives the normaliser
+                log_normaliser_S = logits_SV.amax(-1) - probs_SV.amax(-1).log_()
+                logprobs_C[rows] = logits_SV.gather(1, targets_C[rows, None])[:, 0] - log_normaliser_S
+                entropy_C[rows] = log_normaliser_S - (probs_SV * logits_SV).sum(-1)
+                if learns and last:
+                    _store_grad(workspace, rows, logits_SV, probs_SV, targets_C[rows])
         ctx.save_for_backward(hidden_ND, weight_VD, bias_V, targets_N)
         ctx.head = head
-        workspace = Workspace(hidden_ND, weight_VD, bias_V, head)
-        logprobs_N = workspace.logits_CV.new_empty(len(targets_N))
-        entropy_N = torch.empty_like(logprobs_N)
-        for chunk in chunks(len(targets_N), head.rows):
-            logits_CV, probs_CV = workspace.distribution(hidden_ND[chunk])
-            # the largest logit and the largest probability belong to one token: it gives the normaliser
-            log_normaliser_C = logits_CV.amax(-1) - probs_CV.amax(-1).log_()
-            target_logits_C = logits_CV.gather(1, targets_N[chunk, None])[:, 0]
-            logprobs_N[chunk] = target_logits_C - log_normaliser_C
-            entropy_N[chunk] = log_normaliser_C - probs_CV.mul_(logits_CV).sum(-1)
+        # the last chunk's buffer is there anyway: what it holds need not be computed again
+        ctx.last_chunk_CV = workspace.product_CV if learns else None
         ctx.mark_non_differentiable(entropy_N)
         return logprobs_N, entropy_N
 
@@ -95,21 +101,31 @@ class _ChunkedLogprobs(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         hidden_ND, weight_VD, bias_V, targets_N = ctx.saved_tensors
         head: HeadForm = ctx.head
-        grad_N = grad_outputs[0]
-        kept_K = grad_N.nonzero()[:, 0]
-        workspace = Workspace(hidden_ND, weight_VD, bias_V, head)
+        scale_N = grad_outputs[0] / head.temperature
+        product_CV, ctx.last_chunk_CV = ctx.last_chunk_CV, None
+        workspace = Workspace(hidden_ND, weight_VD, bias_V, head, product_CV)
         gradients = HeadGradients(ctx.needs_input_grad[:3], hidden_ND, workspace)
+        kept_K = scale_N.nonzero()[:, 0]
+        if product_CV is not None and len(scale_N):
+            begin = max(0, len(scale_N) - head.rows)
+            rows_C = kept_K[kept_K >= begin]
+            kept_K = kept_K[kept_K < begin]
+            whole = len(rows_C) == len(scale_N) - begin
+            grad_CV = product_CV[: len(rows_C)] if whole else product_CV[rows_C - begin]
+            if len(rows_C):
+                gradients.add(rows_C, hidden_ND[rows_C], grad_CV, scale_N[rows_C])
         for chunk in chunks(len(kept_K), head.rows):
             rows_C = kept_K[chunk]
-            hidden_CD = hidden_ND[rows_C]
-            grad_logits_CV = _grad_logits(workspace, hidden_CD, targets_N[rows_C], grad_N[rows_C])
-            gradients.add(rows_C, hidden_CD, grad_logits_CV)
+            hidden_CD, targets_C = hidden_ND[rows_C], targets_N[rows_C]
+            for rows, logits_SV, probs_SV in workspace.distributions(hidden_CD):
+                _store_grad(workspace, rows, logits_SV, probs_SV, targets_C[rows])
+            gradients.add(rows_C, hidden_CD, workspace.product_CV[: len(rows_C)], scale_N[rows_C])
         return (*gradients.results(), None, None)
 
 
-def _grad_logits(workspace: Workspace, hidden_CD: Tensor, targets_C: Tensor, grad_C: Tensor) -> Tensor:
-    """Gradient of sum_c grad[c] logprob[c] with respect to the head's raw logits."""
-    logits_CV, grad_CV = workspace.distribution(hidden_CD)
-    scale_C1 = (grad_C / workspace.head.temperature)[:, None]
-    grad_CV.mul_(-scale_C1).scatter_add_(1, targets_C[:, None], scale_C1)
-    return workspace.through_softcap(grad_CV, logits_CV)
+def _store_grad(
+    workspace: Workspace, rows: slice, logits_SV: Tensor, probs_SV: Tensor, targets_S: Tensor
+) -> None:
+    """Put temperature * d logprob / d raw logits in the place of these rows' logits; overwrites both tensors."""
+    grad_SV = probs_SV.neg_().scatter_add_(1, targets_S[:, None], torch.ones_like(probs_SV[:, :1]))
+    workspace.product_CV[rows] = workspace.through_softcap(grad_SV, logits_SV)

@@ -3,9 +3,11 @@
 Both heads are walked over in chunks of tokens, as in `logprobs`; the backward pass computes each chunk's logits anew. Does not
 run trunks or sample. Called by training for on-policy distillation.
 
-Shape legend: N tokens, D the student's hidden size, E the teacher's, V vocabulary, C tokens of one chunk.
+Shape legend: N tokens, D the student's hidden size, E the teacher's, V vocabulary, C tokens of one chunk, S of them worked on at a
+time.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,19 +91,23 @@ class _Pair:
             for side in (student, teacher)
         )
 
-    def compare(self, student_CD: Tensor, teacher_CE: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return the student's logits, its log-normaliser, its probabilities, and log p - log q; valid until the next call.
+    def compare(
+        self, student_CD: Tensor, teacher_CE: Tensor
+    ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor, Tensor]]:
+        """Yield a few rows at a time: which, the student's logits, log-normalisers and probabilities, and log p - log q.
 
         log p - log q overwrites the teacher's logits.
         """
-        logits_CV, probs_CV = self.student.distribution(student_CD)
-        teacher_logits_CV, teacher_probs_CV = self.teacher.distribution(teacher_CE)
-        # the largest logit and the largest probability belong to one token: it gives the normaliser
-        normaliser_C = logits_CV.amax(-1) - probs_CV.amax(-1).log()
-        teacher_normaliser_C = teacher_logits_CV.amax(-1) - teacher_probs_CV.amax(-1).log()
-        shift_C = normaliser_C - teacher_normaliser_C
-        ratio_CV = teacher_logits_CV.neg_().add_(logits_CV).sub_(shift_C[:, None])
-        return logits_CV, normaliser_C, probs_CV, ratio_CV
+        sides = zip(
+            self.student.distributions(student_CD), self.teacher.distributions(teacher_CE), strict=True
+        )
+        for (rows, logits_SV, probs_SV), (_, teacher_logits_SV, teacher_probs_SV) in sides:
+            # the largest logit and the largest probability belong to one token: it gives the normaliser
+            normaliser_S = logits_SV.amax(-1) - probs_SV.amax(-1).log()
+            teacher_normaliser_S = teacher_logits_SV.amax(-1) - teacher_probs_SV.amax(-1).log()
+            shift_S = normaliser_S - teacher_normaliser_S
+            ratio_SV = teacher_logits_SV.neg_().add_(logits_SV).sub_(shift_S[:, None])
+            yield rows, logits_SV, normaliser_S, probs_SV, ratio_SV
 
 
 class _ChunkedReverseKl(torch.autograd.Function):
@@ -116,14 +122,14 @@ class _ChunkedReverseKl(torch.autograd.Function):
         rows: int,
     ) -> tuple[Tensor, Tensor]:
         pair = _Pair(student, teacher, rows)
-        kl_N = pair.student.logits_CV.new_empty(len(hidden_ND))
+        kl_N = hidden_ND.new_empty(len(hidden_ND), dtype=pair.student.wide)
         entropy_N = torch.empty_like(kl_N)
         for chunk in chunks(len(hidden_ND), rows):
-            logits_CV, normaliser_C, probs_CV, ratio_CV = pair.compare(
-                hidden_ND[chunk], teacher.hidden_ND[chunk]
-            )
-            kl_N[chunk] = ratio_CV.mul_(probs_CV).sum(-1)
-            entropy_N[chunk] = normaliser_C - probs_CV.mul_(logits_CV).sum(-1)
+            kl_C, entropy_C = kl_N[chunk], entropy_N[chunk]
+            compared = pair.compare(hidden_ND[chunk], teacher.hidden_ND[chunk])
+            for at, logits_SV, normaliser_S, probs_SV, ratio_SV in compared:
+                kl_C[at] = ratio_SV.mul_(probs_SV).sum(-1)
+                entropy_C[at] = normaliser_S - probs_SV.mul_(logits_SV).sum(-1)
         ctx.save_for_backward(
             hidden_ND, weight_VD, bias_V, teacher.hidden_ND, teacher.weight_VD, teacher.bias_V, kl_N
         )
@@ -148,8 +154,10 @@ class _ChunkedReverseKl(torch.autograd.Function):
         gradients = HeadGradients(ctx.needs_input_grad[:3], hidden_ND, pair.student)
         for chunk in chunks(len(kept_K), rows):
             rows_C = kept_K[chunk]
-            hidden_CD = hidden_ND[rows_C]
-            logits_CV, _, probs_CV, ratio_CV = pair.compare(hidden_CD, teacher_hidden_NE[rows_C])
-            grad_CV = probs_CV.mul_(ratio_CV.sub_(kl_N[rows_C, None])).mul_(grad_N[rows_C, None])
-            gradients.add(rows_C, hidden_CD, pair.student.through_softcap(grad_CV, logits_CV))
+            hidden_CD, kl_C = hidden_ND[rows_C], kl_N[rows_C]
+            compared = pair.compare(hidden_CD, teacher_hidden_NE[rows_C])
+            for at, logits_SV, _, probs_SV, ratio_SV in compared:
+                grad_SV = probs_SV.mul_(ratio_SV.sub_(kl_C[at, None]))
+                pair.student.product_CV[at] = pair.student.through_softcap(grad_SV, logits_SV)
+            gradients.add(rows_C, hidden_CD, pair.student.product_CV[: len(rows_C)], grad_N[rows_C])
         return (*gradients.results(), None, None, None)

@@ -20,6 +20,7 @@ from dunwu.models.policy import Policy
 from dunwu.records import PackedBatch
 
 _MAX_NLL = 700.0  # e^700 is still a float
+_EVALUATED_AT_ONCE = 1024  # tokens whose logits exist in full width here, as of `chunk_rows`
 
 
 def perplexity(nll: float) -> float | None:
@@ -68,7 +69,7 @@ def _predictions(policy: Policy, batch: PackedBatch, chunk_tokens: int) -> tuple
     """Negative log-probs (N,) float32 of the targets, and (N,) bool, whether each is the likeliest token."""
     hidden_ND = policy.hidden_states(batch).index_select(0, batch.source_N)
     head = policy.head
-    rows = chunk_rows(chunk_tokens, head.weight_VD.shape[0])
+    rows = chunk_rows(min(chunk_tokens, _EVALUATED_AT_ONCE), head.weight_VD.shape[0])
     nlls, hits = [], []
     for hidden_CD, targets_C in zip(hidden_ND.split(rows), batch.target_ids_N.split(rows), strict=True):
         logits_CV = head.logits(hidden_CD)
