@@ -216,3 +216,14 @@ def _summary(text: str, start: int, end: int, form: OutputForm) -> Iterator[Span
         kind = "answer" if match.group() == "<answer>" else "text"
         place = start + match.end()
     yield Span(place, end, kind)
+
+
+def guessed_form(text: str, prompt: str) -> OutputForm:
+    """Return the form that a completion looks like, for a stage whose recipe does not say."""
+    if "|special_token|" in text or prompt.rstrip().endswith("|special_token|"):
+        return opened(SpecialTokenForm(), prompt)
+    if "<answer>" in text:
+        return opened(ThinkAnswerForm(), prompt)
+    if "think>" in text or prompt.rstrip().endswith("<think>"):
+        return opened(ThinkForm(), prompt)
+    return PlainForm()

@@ -13,9 +13,10 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dunwu.dashboard import api_runs, api_table, api_training
+from dunwu.dashboard import api_compare, api_evolution, api_rollouts, api_runs, api_table, api_training
 from dunwu.dashboard.guard import Guard
 from dunwu.dashboard.replies import error_reply
+from dunwu.dashboard.rollout_reader import RolloutReader
 from dunwu.dashboard.store import RunStore
 
 STATIC = Path(__file__).parent / "static"
@@ -29,12 +30,16 @@ def create_app(runs: Sequence[Path], *, hosts: Collection[str] = (), any_address
         hosts, any_address: which Host headers are answered beside loopback's, see `guard.Guard`.
     """
     store = RunStore(runs)
+    reader = RolloutReader(store)
     return Starlette(
         routes=[
             Route("/", _index, methods=["GET"]),
             *api_runs.routes(store),
             *api_training.routes(store),
             *api_table.routes(store),
+            *api_compare.routes(store),
+            *api_rollouts.routes(reader),
+            *api_evolution.routes(reader),
             Route("/api/{rest:path}", _unknown, methods=["GET"]),
             Mount("/static", _Files(directory=STATIC)),
         ],

@@ -6,7 +6,10 @@
 
 export const PAGES = [
   { name: "runs", scope: "all", load: () => import("./pages/runs.js") },
+  { name: "compare", scope: "all", load: () => import("./pages/compare.js") },
   { name: "overview", scope: "run", load: () => import("./pages/overview.js") },
   { name: "training", scope: "run", load: () => import("./pages/training.js") },
+  { name: "rollouts", scope: "run", load: () => import("./pages/rollouts.js") },
+  { name: "evolution", scope: "run", load: () => import("./pages/evolution.js") },
   { name: "table", scope: "run", load: () => import("./pages/table.js") },
 ];
