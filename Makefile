@@ -8,7 +8,7 @@ help:
 	@echo "make lint        ruff and mypy"
 	@echo "make test        environment, lint, and all tests but the slow ones"
 	@echo "make test-slow   the slow tests"
-	@echo "make bench       this trainer beside TRL on the same work"
+	@echo "make bench       speed and memory beside TRL, transformers and vLLM; MINUTES=30, ONLY=name and LIST=1 choose"
 	@echo "make clean       remove the environments and caches, not the runs"
 
 setup:
@@ -37,4 +37,4 @@ bench: setup
 	benchmarks/run.sh
 
 clean:
-	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-vllm .mypy_cache .ruff_cache .pytest_cache .hypothesis

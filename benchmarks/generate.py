@@ -61,7 +61,14 @@ def main() -> None:
     host = {**host_or_warn(), **machine.limits()}
     bounds = {cell.num_sequences: decode_bound(model, cell.num_sequences, arguments.dtype) for cell in cells}
     sides = [make_side(name) for name in names]
-    seconds, workers = measure(sides, cells, rounds, model, arguments.dtype)
+    argument = {
+        "model": model,
+        "dtype": arguments.dtype,
+        "longest": LONGEST,
+        "most_sequences": max(cell.num_sequences for cell in cells),
+        "eager": not arguments.compile,
+    }
+    seconds, workers = measure(sides, cells, rounds, argument)
     found = {
         "model": arguments.model,
         "dtype": arguments.dtype,
@@ -107,7 +114,7 @@ def make_side(name: str) -> Side:
 
 
 def measure(
-    sides: Sequence[Side], cells: Sequence[Cell], rounds: int, model: str, dtype: str
+    sides: Sequence[Side], cells: Sequence[Cell], rounds: int, argument: Mapping[str, Any]
 ) -> tuple[dict[Cell, dict[str, list[float]]], dict[str, Any]]:
     """Let the sides take turns on every cell, after a short unmeasured turn on each.
 
@@ -116,8 +123,6 @@ def measure(
     Raises:
         ValueError: a side generated more or fewer tokens than asked for, or from other prompts.
     """
-    most = max(cell.num_sequences for cell in cells)
-    argument = {"model": model, "dtype": dtype, "longest": LONGEST, "most_sequences": most, "eager": True}
     names = [side.name for side in sides]
     seconds: dict[Cell, dict[str, list[float]]] = {cell: {name: [] for name in names} for cell in cells}
     with loaded(sides, dict.fromkeys(names, json.dumps(argument))) as workers:
@@ -230,6 +235,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--sides", type=lambda text: text.split(","), help=f"of {OURS}, {HF}, {VLLM}; default all"
     )
+    parser.add_argument("--compile", action="store_true", help="let vLLM compile the model")
     parser.add_argument("--output", type=Path, default=LATEST)
     return parser.parse_args()
 

@@ -32,7 +32,7 @@ class Side:
 
 @contextmanager
 def loaded(sides: Sequence[Side], arguments: Mapping[str, str]) -> Iterator[dict[str, Worker]]:
-    """Load the sides one after the other; they end with the context.
+    """Start the sides, which load side by side; they end with the context.
 
     Args:
         arguments: of each side's worker, by the side's name.

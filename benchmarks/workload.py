@@ -120,9 +120,12 @@ class SftWorkload:
     peer_packing: str = "bfd"
 
     def samples(self) -> list[list[int]]:
-        """Samples of random token ids, enough for all steps and one more; lengths are log-uniform, the longest fills a row."""
+        """Samples of random token ids, enough for all steps and three more, so that rows can be filled.
+
+        Lengths are log-uniform; the longest fill a row.
+        """
         source = random.Random(self.seed)
-        wanted = (self.num_steps + 1) * self.rows_per_step * self.row_tokens
+        wanted = (self.num_steps + 3) * self.rows_per_step * self.row_tokens
         samples: list[list[int]] = []
         total = 0
         while total < wanted:

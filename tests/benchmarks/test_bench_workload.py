@@ -71,7 +71,7 @@ def test_fine_tuning_samples_fill_all_steps() -> None:
     lengths = [len(sample) for sample in samples]
     assert min(lengths) >= 8
     assert max(lengths) <= 64
-    assert sum(lengths) >= 4 * 2 * 64
+    assert sum(lengths) >= 6 * 2 * 64
     assert {token for sample in samples for token in sample} <= set(range(16, 100))
     assert samples == workload.samples()
 
