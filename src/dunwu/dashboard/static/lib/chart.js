@@ -170,7 +170,8 @@ export class Chart {
     if (!both.length) return this.log ? [0.1, 1] : [0, 1];
     let low = Math.min(...both.map((b) => b[0])), high = Math.max(...both.map((b) => b[1]));
     if (this.log) return [low > 0 ? low / 1.6 : high / 1000, high * 1.6];
-    if (low === high) { const room = Math.abs(low) * 0.1 || 0.5; low -= room; high += room; }
+    // Equal but for rounding, which smoothing adds: an axis that narrow has no ticks that a number can tell apart.
+    if (high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high))) { const room = Math.abs(low) * 0.1 || 0.5; low -= room; high += room; }
     const room = (high - low) * 0.08;
     const { floor, ceiling } = this.spec;
     low = floor !== undefined && low - room < floor + (high - low) * 0.6 ? Math.min(floor, low) : low - room;

@@ -13,7 +13,7 @@ export default {
   mount(el, context) {
     let wanted = context.params.get("stage");
     let first = true;
-    const { poll } = context;
+    let asking = null;
     const address = () => apiPath(["runs", context.runId, "table"], { stage: wanted });
     const draw = (data) => fill(el, page(data, context, (name) => {
       wanted = name;
@@ -25,9 +25,8 @@ export default {
       if (!first) return;
       first = false;
       if (!run.stages.some((stage) => stage.name === wanted && (stage.kind === "comparison" || stage.has_table))) wanted = null;
-      asking = poll(address, draw, () => (context.run?.live ? 5 : 30));
+      asking = context.poll(address, draw, () => (context.run?.live ? 5 : 30));
     });
-    let asking = null;
   },
 };
 
