@@ -175,3 +175,12 @@ def test_a_stage_without_rollouts_is_empty(tmp_path):
     assert snapshot.complete
     assert snapshot.num_rows == 0
     assert matching(snapshot, RolloutFilter(verdict="right", word="wait", kind="sum")).tolist() == []
+
+
+def test_a_worker_whose_parent_is_gone_leaves_the_rest(filled, small_blocks):
+    assert index_worker.build(filled, "zero", lambda: False) == 0
+    command = [sys.executable, "-m", "dunwu.analysis.index_worker", str(filled), "zero"]
+    assert (
+        subprocess.run([*command, "1"], timeout=120).returncode == 0
+    )  # our child, and no child of process 1
+    assert not (filled / DERIVED_NAME / "rollouts" / "zero" / "block-000001.parquet").exists()

@@ -5,6 +5,7 @@ A snapshot never changes; asking again gives a newer one once files were added. 
 holds one store.
 """
 
+import os
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ from dunwu.analysis.rollout_index import FileFacts, current_blocks, draw_file, i
 from dunwu.errors import RunError
 from dunwu.runs.rollout_files import RolloutFile, evaluation_files, rollout_files
 
-_AT_ONCE_SECONDS = 0.4
+_AT_ONCE_SECONDS = 0.3
 """As long as an index is waited for before it is shown as far as it is."""
 _LOOK_AGAIN_SECONDS = 1.0
 """For so long a whole index counts as up to date."""
@@ -124,11 +125,16 @@ class StageIndex:
     def snapshot(self) -> Snapshot:
         """Return the rollouts as far as they are indexed, and let the rest be indexed in the background."""
         deadline = time.monotonic() + _AT_ONCE_SECONDS
-        while True:
+        snapshot = self._look()
+        thread = self._thread
+        if not snapshot.complete and thread is not None and thread.is_alive():
+            # With nothing to show yet the newest file is waited for; it takes no longer than this does.
+            while thread.is_alive() and time.monotonic() < deadline:
+                thread.join(0.02)
+                if not snapshot.num_rows and self._drawn:
+                    break
             snapshot = self._look()
-            if snapshot.complete or time.monotonic() >= deadline or self._thread is None:
-                return snapshot
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+        return snapshot
 
     def complete_snapshot(self) -> Snapshot:
         """Return all rollouts, however long that takes, without keeping an index."""
@@ -222,6 +228,7 @@ class StageIndex:
                 self.trouble = "the index of the rollouts cannot be written; it is made anew each time"
                 return
         command = [sys.executable, "-m", "dunwu.analysis.index_worker", str(self._run), self._stage]
+        command.append(str(os.getpid()))
         self._worker = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -137,7 +137,7 @@ def foreign_runs(text: str, language: str, question: str = "") -> tuple[list[Spa
 def may_switch(text: str, language: str) -> bool:
     """Say cheaply whether a text can hold words in another script at all."""
     if "latin" in _WRITES.get(language, {"latin"}):
-        return _NOT_LATIN.search(text) is not None
+        return not text.isascii() and _NOT_LATIN.search(text) is not None
     return True
 
 

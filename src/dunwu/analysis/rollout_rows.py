@@ -69,7 +69,7 @@ def rows_of(path: Path) -> FileRows:
         raise unreadable(path, KeyError(f"no column {min(missing)}"))
     texts = table["completion"].to_pylist()
     totals = np.zeros(len(WORDS), np.int64)
-    masks, counts = _count_words(texts, totals)
+    masks, counts = _count_words(texts, _may_reflect(table["completion"]), totals)
     columns = {
         **{name: table[name] for name in ("group", "dropped", "prompt_id", "kind", "language")},
         "sample": table["sample_index"],
@@ -92,12 +92,20 @@ def _array(values: pa.ChunkedArray | np.ndarray | list[bool], kind: pa.DataType)
     return column.cast(kind, safe=False)
 
 
-def _count_words(texts: Sequence[str], totals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _may_reflect(texts: pa.ChunkedArray) -> list[int]:
+    """Return the places of texts that hold a reflection word's letters at all; most of an untrained policy's do not."""
+    found = pc.match_substring_regex(texts, "|".join(WORDS), ignore_case=True)
+    return np.flatnonzero(found.to_numpy()).tolist()
+
+
+def _count_words(
+    texts: Sequence[str], candidates: Sequence[int], totals: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     masks = np.zeros(len(texts), np.int32)
     counts = np.zeros(len(texts), np.int16)
     places = {word: place for place, word in enumerate(WORDS)}
-    for i, text in enumerate(texts):
-        for word, count in reflection_words(text).items():
+    for i in candidates:
+        for word, count in reflection_words(texts[i]).items():
             masks[i] |= 1 << places[word]
             counts[i] = min(int(counts[i]) + count, np.iinfo(np.int16).max)
             totals[places[word]] += count

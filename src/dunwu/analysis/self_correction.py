@@ -47,6 +47,7 @@ _OPERATORS = {
     "/": operator.truediv,
     "%": operator.mod,
 }
+_LEFT_SIDE = re.compile(r"[\d(][\d+\-*/×÷−().% ]*+(?==)")
 _HAS_OPERATOR = re.compile(r"\d[-+*/%]")
 _MAX_CHARS = 20_000
 _SNIPPET = 90
@@ -130,6 +131,9 @@ def _turn_between(turns: list[Span], start: int, end: int) -> Span | None:
 
 
 def _recomputed(text: str, turns: list[Span]) -> Correction | None:
+    sides = [side.replace(" ", "") for side in _LEFT_SIDE.findall(text)]
+    if len(sides) == len(set(sides)):
+        return None  # the usual case: nothing is computed twice
     written: dict[str, list[tuple[Span, str]]] = {}
     for match in _CHAIN.finditer(text):
         left = match["left"].translate(_PLAIN).replace(" ", "")
