@@ -50,7 +50,7 @@ def fill(dtype, rubbish=0.0):
 
 def step(cache, own, layer, dtype):
     running = Running.of(PLACES, [PROMPT_LENGTHS[p] for p in PLACES], CPU)
-    context = DecodeContext(cache, running, torch.tensor(OWN), max(OWN) + 1)
+    context = DecodeContext(cache, running, torch.tensor(OWN))
     query = random(5, 4, 8, seed=40, dtype=dtype)
     keys, values = torch.stack([k[-1] for k, _ in own]), torch.stack([v[-1] for _, v in own])
     return query, context.attend(query, keys, values, layer), context

@@ -3,8 +3,8 @@
 Both heads are walked over in chunks of tokens, as in `logprobs`; the backward pass computes each chunk's logits anew. Does not
 run trunks or sample. Called by training for on-policy distillation.
 
-Shape legend: N tokens, D the student's hidden size, E the teacher's, V vocabulary, C tokens of one chunk, S of them worked on at a
-time.
+Shape legend: N tokens, D the student's hidden size, E the teacher's, V vocabulary, C tokens of one chunk, S of them
+worked on at a time.
 """
 
 from collections.abc import Iterator

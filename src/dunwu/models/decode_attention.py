@@ -59,21 +59,29 @@ class DecodeContext:
     running: Running
     own_B: Tensor
     """Tokens that each sequence has added before this one."""
-    longest: int
+    longest: int = field(init=False)
     """1 + the greatest of them."""
+    _even: bool = field(init=False, repr=False)
+    """Whether all have added the same number."""
     _slots_B: Tensor = field(init=False, repr=False)
     _biases: dict[int | None, Tensor] = field(default_factory=dict, repr=False)
     _rows: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        least, greatest = (int(value) for value in self.own_B.aminmax())
+        self.longest, self._even = greatest + 1, least == greatest
         self._slots_B = torch.arange(len(self.own_B), device=self.own_B.device)
 
     def attend(self, query_BHD: Tensor, key_BKD: Tensor, value_BKE: Tensor, layer: LayerAttention) -> Tensor:
         """The attention output (B, H, E) of one layer; see `AttentionContext`."""
         store = self.cache.layer(layer.layer)
-        store.key_SKLD[self._slots_B, :, self.own_B] = key_BKD
-        store.value_SKLE[self._slots_B, :, self.own_B] = value_BKE
         num_sequences, num_heads, size = query_BHD.shape
+        if self._even:
+            store.key_SKLD[:num_sequences, :, self.longest - 1] = key_BKD
+            store.value_SKLE[:num_sequences, :, self.longest - 1] = value_BKE
+        else:
+            store.key_SKLD[self._slots_B, :, self.own_B] = key_BKD
+            store.value_SKLE[self._slots_B, :, self.own_B] = value_BKE
         num_key_heads = key_BKD.shape[1]
         query_BKGD = query_BHD.reshape(num_sequences, num_key_heads, -1, size) * layer.scale
         scores_BKGX = self._scores(query_BKGD, store)

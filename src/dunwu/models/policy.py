@@ -22,6 +22,7 @@ from dunwu.functional.logprobs import chunked_logprobs
 from dunwu.models.architecture import count_embeddings
 from dunwu.models.attention import AttentionContext
 from dunwu.models.decode_attention import DecodeContext, Running
+from dunwu.models.decode_stack import DecodeStack, decode_stack
 from dunwu.models.head import Head, find_head
 from dunwu.models.kv_cache import CacheSize, KvCache, PrefillContext
 from dunwu.models.packed_plan import make_plan
@@ -43,6 +44,7 @@ class Policy:
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self._stack: DecodeStack | None = None
 
     @property
     def config(self) -> Any:
@@ -144,14 +146,20 @@ class Policy:
         Returns:
             The logits (B, V) that follow, float32.
         """
-        context = DecodeContext(cache, running, own_B, int(own_B.max()) + 1)
-        return self.head.logits(self._run(token_ids_B, running.prompt_lengths_B + own_B, context))
+        context = DecodeContext(cache, running, own_B)
+        run = self._run if self._stack is None else self._stack.run
+        return self.head.logits(run(token_ids_B, running.prompt_lengths_B + own_B, context))
 
     @contextmanager
     def many_steps(self) -> Iterator[None]:
         """Prepare for many decode steps; inside, the weights must not change."""
-        with tiled_weights(self.model):
-            yield
+        self._stack = decode_stack(self.model)
+        modules = self.model.modules() if self._stack is None else [self.head.layer]
+        try:
+            with tiled_weights(modules):
+                yield
+        finally:
+            self._stack = None
 
     def enable_gradient_checkpointing(self) -> None:
         """Recompute each layer in the backward pass instead of keeping its activations."""

@@ -3,10 +3,10 @@ of decoding.
 
 The products are the same to the bit; what is saved is oneDNN's rearranging of the weights at every call, a
 sixth of the time at 64 rows and almost half at 4. The tiles are a copy: inside the context the weights must
-not change. Called by `Policy.many_steps`.
+not change. Called by `Policy.many_steps` and `decode_stack`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -16,22 +16,23 @@ _ROWS_HINT = 64
 
 
 @contextmanager
-def tiled_weights(model: nn.Module) -> Iterator[int]:
-    """Inside, the linear layers of a bfloat16 CPU model compute with tiled copies of their weights.
+def tiled_weights(modules: Iterable[nn.Module]) -> Iterator[int]:
+    """Inside, those of the modules that are linear layers of bfloat16 on a CPU compute with tiled copies of their weights.
 
-    Yields the number of layers that do: 0 for other models, or where oneDNN has no bfloat16 kernels.
+    Yields the number of layers that do: 0 for other modules, or where oneDNN has no bfloat16 kernels.
     """
-    layers = [module for module in model.modules() if type(module) is nn.Linear and _can_tile(module.weight)]
+    layers = [module for module in modules if type(module) is nn.Linear and can_tile(module.weight)]
     try:
         for layer in layers:
-            vars(layer)["forward"] = _tiled_forward(layer)
+            vars(layer)["forward"] = tiled_linear(layer.weight, layer.bias)
         yield len(layers)
     finally:
         for layer in layers:
             vars(layer).pop("forward", None)
 
 
-def _can_tile(weight: Tensor) -> bool:
+def can_tile(weight: Tensor) -> bool:
+    """Whether a weight is bfloat16 on a CPU whose oneDNN has kernels for it."""
     if (
         weight.device.type != "cpu"
         or weight.dtype != torch.bfloat16
@@ -42,8 +43,9 @@ def _can_tile(weight: Tensor) -> bool:
 
 
 @torch.inference_mode()
-def _tiled_forward(layer: nn.Linear) -> Callable[[Tensor], Tensor]:
-    tiles, bias = torch.ops.mkldnn._reorder_linear_weight(layer.weight, _ROWS_HINT), layer.bias
+def tiled_linear(weight: Tensor, bias: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """Return hidden -> hidden @ weight^T + bias with a tiled copy of a weight for which `can_tile` holds."""
+    tiles = torch.ops.mkldnn._reorder_linear_weight(weight, _ROWS_HINT)
 
     def forward(hidden: Tensor) -> Tensor:
         product: Tensor = torch.ops.mkldnn._linear_pointwise(hidden, tiles, bias, "none", [], "")
