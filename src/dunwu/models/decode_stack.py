@@ -155,7 +155,7 @@ class _Layer:
 def _joined(*modules: nn.Linear) -> Linear:
     """One product for several layers of one input, their outputs side by side."""
     weight = torch.cat([m.weight for m in modules]) if len(modules) > 1 else modules[0].weight
-    biases = [m.bias for m in modules if m.bias is not None]
+    biases: list[Tensor] = [m.bias for m in modules if m.bias is not None]
     bias = torch.cat(biases) if biases else None
     if can_tile(weight):
         return tiled_linear(weight, bias)
