@@ -28,6 +28,7 @@ lint: setup
 	.venv/bin/mypy
 
 test: lint
+	@tools/browser.sh
 	.venv/bin/python -m pytest -m "not slow" --durations 10
 
 test-slow: setup

@@ -203,6 +203,22 @@ def make_finished_run(path: Path, **changes: Any) -> Path:
     return path
 
 
+class SmallChain:
+    """Makes the runs that tests of the dashboard look at."""
+
+    recipe = staticmethod(make_recipe)
+    begin_rl = staticmethod(begin_rl)
+    add_rl_steps = staticmethod(add_rl_steps)
+    finished = staticmethod(make_finished_run)
+    table = staticmethod(stage_table)
+
+
+@pytest.fixture
+def small_chain() -> SmallChain:
+    """The maker of runs."""
+    return SmallChain()
+
+
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run, not to be changed."""

@@ -14,7 +14,8 @@ WIDTHS = (320, 768, 1280, 2560)
 def settled(page: Page, route: str) -> None:
     """Wait until a page has drawn what it shows."""
     ready = {
-        "#/runs": ".run", "overview": ".stage-row", "training": ".chart canvas", "table": ".stage-table td", "compare": ".compared",
+        "#/runs": ".run", "overview": ".stage-row", "training": ".chart canvas", "table": ".stage-table td",
+        "compare": ".chart canvas",
     }  # fmt: skip
     page.locator(next(place for name, place in ready.items() if name in route)).first.wait_for()
 
@@ -201,6 +202,34 @@ def test_axe_finds_nothing(
     page = look(f"{dashboard(finished_run)}/{route}", dark=dark, reduced_motion="reduce").page
     settled(page, route)
     assert violations(page) == []
+
+
+def test_two_runs_are_chosen_and_compared(
+    finished_run: Path,
+    dashboard: Callable[..., str],
+    look: Callable[..., Any],
+    small_chain: Any,
+    tmp_path: Path,
+    violations: Callable[[Page], list[str]],
+) -> None:
+    small_chain.finished(tmp_path / "other", seed=2, learning_rate=1e-3)
+    page = look(f"{dashboard(finished_run, tmp_path)}/#/runs", reduced_motion="reduce").page
+    for name in ("whole", "other"):
+        page.get_by_role("checkbox", name=f"Compare {name}").check()
+    page.get_by_role("link", name="Compare 2 runs").click()
+    settled(page, "compare")
+    differing = page.get_by_role("region", name="Differences of the recipes").locator("tbody tr")
+    expect(differing).to_have_count(2)
+    expect(differing.nth(1)).to_contain_text("stages.r1_zero.optimizer.learning_rate")
+    expect(page.locator(".chart .legend").first).to_contain_text("whole")
+    expect(page.locator(".compared").first).to_be_visible()
+    page.get_by_role("combobox", name="Stage").select_option("sft")
+    expect(page.get_by_role("heading", name="Loss", exact=True)).to_be_visible()
+    assert violations(page) == []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function("innerWidth => window.innerWidth === innerWidth", arg=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, width
 
 
 def test_an_address_that_leads_nowhere_is_told(

@@ -60,8 +60,9 @@ class JsonlTail:
         if not self.damaged_lines:
             return []
         some = ", ".join(map(str, self.damaged_lines[:5])) + (" …" if len(self.damaged_lines) > 5 else "")
-        what = "line" if len(self.damaged_lines) == 1 else "lines"
-        return [f"{self.path}: {what} {some} of {self._lines} are not JSON objects; the others are shown"]
+        if len(self.damaged_lines) == 1:
+            return [f"{self.path}: line {some} of {self._lines} is not a JSON object; the others are shown"]
+        return [f"{self.path}: lines {some} of {self._lines} are not JSON objects; the others are shown"]
 
     def _read(self, file: Any) -> None:
         facts = os.fstat(file.fileno())
