@@ -146,12 +146,13 @@ def test_a_search_goes_on_where_it_stopped(snapshot, newest_first, limit, second
 def test_a_group_is_read_with_what_led_to_its_advantages(snapshot):
     file, place = file_of(snapshot, 2)
     assert snapshot.files[place].first_step == 3
-    members = read_group(file, 0)
+    members, num_groups = read_group(file.path, 0)
+    assert num_groups == 2
     assert [member["advantage"] for member in members] == [0.5, -0.5, -1.0, None]
     assert members[3]["part.accuracy.detail"] == "the reference cannot be read"
     assert "logprobs" not in members[0]
     with pytest.raises(RunError, match="no group 7"):
-        read_group(file, 7)
+        read_group(file.path, 7)
     with pytest.raises(RunError, match="no rollout 9"):
         file_of(snapshot, 9)
 

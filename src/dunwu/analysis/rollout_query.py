@@ -7,6 +7,7 @@ text reads them one after the other, for as long as it is given, and says where 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -162,19 +163,20 @@ def read_rows(snapshot: Snapshot, rows: Sequence[int], columns: Sequence[str]) -
     return result
 
 
-def read_group(file: RolloutFile, group: int) -> list[dict[str, Any]]:
+def read_group(path: Path, group: int) -> tuple[list[dict[str, Any]], int]:
     """Read the rollouts of one group with all that led to their advantages, token ids and log-probs left out.
 
+    Returns:
+        the rollouts, and how many groups the file has.
     Raises:
         RunError: the file has no such group.
     """
-    table = read_columns(file.path, without=_LEFT_OUT)
+    table = read_columns(path, without=_LEFT_OUT)
     members = table.filter(pc.equal(table["group"], group)).to_pylist()
+    num_groups = 1 + (pc.max(table["group"]).as_py() if table.num_rows else -1)
     if not members:
-        raise RunError(
-            f"{file.path} has no group {group}; it has the groups 0 to {pc.max(table['group']).as_py()}"
-        )
-    return members
+        raise RunError(f"{path} has no group {group}; it has {num_groups}, counted from 0")
+    return members, num_groups
 
 
 def visits(snapshot: Snapshot, prompt_id: str) -> list[tuple[int, ...]]:

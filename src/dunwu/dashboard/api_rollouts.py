@@ -40,7 +40,7 @@ def routes(reader: RolloutReader) -> list[Route]:
         place = _place(reader, request)
         label = request.query_params.get("label", "")
         number, at = query_int(request, "rollout", 0), query_int(request, "group", 0)
-        return _found(lambda: reader.group(place, reader.snapshot(place), number, label, at))
+        return _found(lambda: reader.group(place, number, label, at))
 
     def problem(request: Request) -> Any:
         place = _place(reader, request)

@@ -21,7 +21,7 @@ from dunwu.analysis.text_diff import difference, likeness
 from dunwu.config.output_form import OutputForm
 from dunwu.dashboard.errors import ApiError
 from dunwu.dashboard.store import RunStore
-from dunwu.runs.rollout_files import evaluation_files, rollout_files, stages_with_samples
+from dunwu.runs.rollout_files import evaluation_files, find_file, rollout_files, stages_with_samples
 
 PREVIEW_CHARS = 1200
 _FORM: TypeAdapter[OutputForm] = TypeAdapter(OutputForm)
@@ -104,17 +104,16 @@ class RolloutReader:
         records = read_rows(snapshot, rows, _LISTED)
         return [self._card(place, snapshot, row, record) for row, record in zip(rows, records, strict=True)]
 
-    def group(self, place: Place, snapshot: Snapshot, number: int, label: str, group: int) -> dict[str, Any]:
-        """Return the rollouts of one group, whole, with all that led to their advantages."""
-        file, at = file_of(snapshot, number, label)
-        members = read_group(file, group)
-        first, fact = members[0], snapshot.files[at]
+    def group(self, place: Place, number: int, label: str, group: int) -> dict[str, Any]:
+        """Return the rollouts of one group, whole, with all that led to their advantages; needs no index."""
+        members, num_groups = read_group(find_file(place.run / place.stage, number, label), group)
+        first = members[0]
         return {
             "rollout": number,
             "label": label,
             "group": group,
-            "steps": [fact.first_step, fact.last_step],
-            "groups": 1 + int(snapshot.column("group")[snapshot.starts[at] : snapshot.starts[at + 1]].max()),
+            "steps": [first["first_step"], first["last_step"]],
+            "groups": num_groups,
             **{
                 name: first[name]
                 for name in ("prompt_id", "kind", "language", "grader", "question", "prompt")

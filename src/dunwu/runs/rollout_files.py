@@ -66,6 +66,22 @@ def evaluation_files(stage: Path) -> list[RolloutFile]:
     return sorted(found, key=lambda file: (_evaluated_after(file), file.label))
 
 
+def find_file(stage: Path, number: int, label: str = "") -> Path:
+    """Return the path of a stage's rollout, or of the samples of an evaluation.
+
+    Raises:
+        RunError: there is none.
+    """
+    if label and _EVALUATION.fullmatch(f"{label}.parquet"):
+        path = stage / "evaluation" / f"{label}.parquet"
+    else:
+        path = stage / "rollouts" / f"rollout-{number:06d}.parquet"
+    if not path.is_file():
+        what = f"evaluation {label!r}" if label else f"rollout {number}"
+        raise RunError(f"stage {stage.name} has no {what}; it may have been replaced since")
+    return path
+
+
 def read_columns(
     path: Path, columns: Sequence[str] | None = None, *, without: Sequence[str] = ()
 ) -> pa.Table:

@@ -44,7 +44,8 @@ export class RolloutList {
 
   first(page) {
     this.onFacts(page);
-    const stamp = JSON.stringify([page.rollouts ?? page.groups, page.next]);
+    const rows = page.rollouts ?? page.groups;
+    const stamp = JSON.stringify([rows, page.next, rows.length > 0 || page.complete]);
     const known = this.stamp;
     this.stamp = stamp;
     this.items.removeAttribute("aria-busy");
@@ -109,7 +110,7 @@ export class RolloutList {
   }
 
   drawLine(page) {
-    const what = page.groups ? "groups" : "rollouts";
+    const what = (page.groups ? "group" : "rollout") + (page.total === 1 ? "" : "s");
     const parts = [];
     if (this.isSearch()) {
       parts.push(`${this.shown.toLocaleString("en")}${this.whole ? "" : " or more"} found`);
