@@ -10,6 +10,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -33,10 +34,9 @@ def json_reply(request: Request, data: Any) -> Response:
 def encode(data: Any) -> bytes:
     """Write plain data as compact JSON."""
     try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
+        return to_json(data, inf_nan_mode="null")
+    except ValueError:  # half of a character: a text was cut in the middle of one
+        return json.dumps(_finite(data), allow_nan=False, separators=(",", ":")).encode()
 
 
 def api_route(path: str, answer: Callable[[Request], Any]) -> Route:

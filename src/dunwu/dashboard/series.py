@@ -12,6 +12,7 @@ from typing import Any
 from dunwu.dashboard.run_view import RunView
 from dunwu.functional.diagnosis.watch import Diagnosis, Watch, diagnoses_of
 
+_MOST_REPLAYED = 2_000
 _NOT_FIGURES = {"step", "note", "column"}
 
 
@@ -73,6 +74,8 @@ def stage_diagnoses(view: RunView, stage: str) -> tuple[list[dict[str, Any]], li
         metrics = view.tail(stage, "metrics.jsonl")
         if not metrics.records or "rollout" not in metrics.records[0]:
             return [], []  # only stages that learn from their own completions are watched
+        if len(metrics.records) > _MOST_REPLAYED:
+            return [], []  # it would take longer than a reader waits; `dunwu status` tells it
         evaluations, _ = _evaluation_records(view, stage)
         key = (metrics.epoch, len(metrics.records), len(evaluations))
         return view.remembered(
@@ -124,7 +127,7 @@ def _add(columns: dict[str, list[Any]], source: Mapping[str, Any], index: int, c
             column = columns.get(key)
             if column is None:
                 column = columns[key] = [None] * count
-            column[index] = float(f"{value:.7g}") if isinstance(value, float) else value
+            column[index] = value
 
 
 def _is_figure(value: Any) -> bool:

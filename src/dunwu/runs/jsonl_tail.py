@@ -4,10 +4,11 @@ A file that was rewritten (a stage was rewound, or replaced by another) is read 
 counted, for whoever shows a run shows what is whole. Called by the dashboard.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import from_json
 
 
 class JsonlTail:
@@ -86,7 +87,7 @@ class JsonlTail:
 
     def _take(self, line: bytes) -> None:
         try:
-            record = json.loads(line)
+            record = from_json(line)  # several times as fast as json.loads, and a long run has many lines
         except ValueError:
             record = None
         if isinstance(record, dict):
