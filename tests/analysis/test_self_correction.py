@@ -1,9 +1,10 @@
 import time
 from fractions import Fraction
 
+import pyarrow as pa
 import pytest
 
-from dunwu.analysis.self_correction import evaluate, find_correction
+from dunwu.analysis.self_correction import computes_twice, evaluate, find_correction, may_correct
 
 
 def found(text, answer="x"):
@@ -81,3 +82,16 @@ def test_hostile_text_takes_no_long_time(text):
     start = time.process_time()
     find_correction(text, "1")
     assert time.process_time() - start < 5
+
+
+def test_the_cheap_tests_pass_over_nothing():
+    texts = [
+        "7+8=16. Wait, 7+8=15.", "The answer is 12. Wait, it is 7.", "答案是12。等等，是7。", "Try 3, no. Wait, try 4, yes.",
+        "试3，不对。等等，试4，对。", "It doesn’t work. But 4 works.", "That is too big. But 4 is not.",
+        "\\boxed{3} wait \\boxed{4}",
+        "An Error. Check 4.", "wait", "2=2 wait 2=3", "",
+    ]  # fmt: skip
+    may = may_correct(pa.chunked_array([pa.array(texts)]))
+    found = [find_correction(text, "4") is not None for text in texts]
+    assert sum(found) >= 8
+    assert not [t for t, m, f in zip(texts, may, found, strict=True) if f and not (m or computes_twice(t))]

@@ -61,6 +61,8 @@ _RUN = regex.compile(
     regex.DOTALL,
 )
 _NOT_LATIN = regex.compile("[" + "".join(_SCRIPTS.values()) + "]")
+_TAGS = re.compile(r"</?[A-Za-z_]+>|\|\w+\|")
+_SOME_WORD = re.compile(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2}")
 _LATIN_WORD = regex.compile(r"\p{Latin}{2,}")
 
 
@@ -138,7 +140,7 @@ def may_switch(text: str, language: str) -> bool:
     """Say cheaply whether a text can hold words in another script at all."""
     if "latin" in _WRITES.get(language, {"latin"}):
         return not text.isascii() and _NOT_LATIN.search(text) is not None
-    return True
+    return _SOME_WORD.search(_TAGS.sub("", text)) is not None
 
 
 def mixes(num_foreign: int, num_words: int) -> bool:

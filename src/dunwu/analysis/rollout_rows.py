@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dunwu.analysis.marks import foreign_runs, may_switch, mixes
-from dunwu.analysis.self_correction import KINDS, find_correction
-from dunwu.functional.reflection import CHINESE, ENGLISH, reflection_words
+from dunwu.analysis.self_correction import KINDS, computes_twice, find_correction, may_correct
+from dunwu.functional.reflection import CHINESE, ENGLISH, find_reflections
 from dunwu.runs.rollout_files import read_columns
 from dunwu.runs.rollout_table import unreadable
 
@@ -68,8 +68,8 @@ def rows_of(path: Path) -> FileRows:
     if missing := set(_READ) - set(table.column_names):
         raise unreadable(path, KeyError(f"no column {min(missing)}"))
     texts = table["completion"].to_pylist()
-    totals = np.zeros(len(WORDS), np.int64)
-    masks, counts = _count_words(texts, _may_reflect(table["completion"]), totals)
+    reflections = _reflections(table["completion"], texts)
+    masks, counts, totals = _count_words(reflections, len(texts))
     columns = {
         **{name: table[name] for name in ("group", "dropped", "prompt_id", "kind", "language")},
         "sample": table["sample_index"],
@@ -80,7 +80,7 @@ def rows_of(path: Path) -> FileRows:
         "words": masks,
         "reflections": counts,
         "mixed": _mixed(texts, table["language"].to_pylist(), table["question"].to_pylist()),
-        "correction": _corrections(texts, counts, table["answer"].to_pylist()),
+        "correction": _corrections(table, texts, reflections),
     }
     arrays = [_array(columns[field.name], field.type) for field in SCHEMA]
     steps = (table["first_step"][0].as_py(), table["last_step"][0].as_py()) if texts else (0, 0)
@@ -92,24 +92,26 @@ def _array(values: pa.ChunkedArray | np.ndarray | list[bool], kind: pa.DataType)
     return column.cast(kind, safe=False)
 
 
-def _may_reflect(texts: pa.ChunkedArray) -> list[int]:
-    """Return the places of texts that hold a reflection word's letters at all; most of an untrained policy's do not."""
-    found = pc.match_substring_regex(texts, "|".join(WORDS), ignore_case=True)
-    return np.flatnonzero(found.to_numpy()).tolist()
+_Reflections = dict[int, list[tuple[int, int, str]]]
 
 
-def _count_words(
-    texts: Sequence[str], candidates: Sequence[int], totals: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    masks = np.zeros(len(texts), np.int32)
-    counts = np.zeros(len(texts), np.int16)
+def _reflections(column: pa.ChunkedArray, texts: Sequence[str]) -> _Reflections:
+    """Find the reflection words of those texts that hold some; most of an untrained policy's hold none."""
+    may = pc.match_substring_regex(column, "|".join(WORDS), ignore_case=True)
+    found = ((i, list(find_reflections(texts[i]))) for i in np.flatnonzero(may.to_numpy()).tolist())
+    return {i: words for i, words in found if words}
+
+
+def _count_words(reflections: _Reflections, num_texts: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    masks, counts = np.zeros(num_texts, np.int32), np.zeros(num_texts, np.int16)
+    totals = np.zeros(len(WORDS), np.int64)
     places = {word: place for place, word in enumerate(WORDS)}
-    for i in candidates:
-        for word, count in reflection_words(texts[i]).items():
+    for i, found in reflections.items():
+        counts[i] = min(len(found), np.iinfo(np.int16).max)
+        for _, _, word in found:
             masks[i] |= 1 << places[word]
-            counts[i] = min(int(counts[i]) + count, np.iinfo(np.int16).max)
-            totals[places[word]] += count
-    return masks, counts
+            totals[places[word]] += 1
+    return masks, counts, totals
 
 
 def _mixed(texts: Sequence[str], languages: Sequence[str], questions: Sequence[str]) -> list[bool]:
@@ -119,12 +121,14 @@ def _mixed(texts: Sequence[str], languages: Sequence[str], questions: Sequence[s
     ]
 
 
-def _corrections(texts: Sequence[str], counts: np.ndarray, answers: Sequence[str | None]) -> np.ndarray:
+def _corrections(table: pa.Table, texts: Sequence[str], reflections: _Reflections) -> np.ndarray:
     found = np.zeros(len(texts), np.int8)
-    for i in np.flatnonzero(counts).tolist():
-        correction = find_correction(texts[i], answers[i], thinking_end(texts[i]))
-        if correction is not None:
-            found[i] = 1 + KINDS.index(correction.kind)
+    states, answers = may_correct(table["completion"]).tolist(), table["answer"].to_pylist()
+    for i, words in reflections.items():
+        if states[i] or computes_twice(texts[i]):
+            correction = find_correction(texts[i], answers[i], thinking_end(texts[i]), words)
+            if correction is not None:
+                found[i] = 1 + KINDS.index(correction.kind)
     return found
 
 

@@ -12,9 +12,13 @@ index of a run's rollouts and by the dashboard.
 
 import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dunwu.analysis.marks import Span
 from dunwu.functional.reflection import find_reflections
@@ -47,6 +51,11 @@ _OPERATORS = {
     "/": operator.truediv,
     "%": operator.mod,
 }
+_STATES_OR_REJECTS = (
+    r"boxed|(?:the |final |my )(?:answer|result|sum|total|solution)|答案|结果|总和|得数|[,.;:] no\b"
+    r"|not (?:right|correct|possible|valid|equal)|incorrect|wrong|mistake|error|(?:doesn.t|does not) work"
+    r"|too (?:big|large|small|high|low)|below 0|不对|错了|不行|不正确|有误|小于0|太大|太小"
+)
 _LEFT_SIDE = re.compile(r"[\d(][\d+\-*/×÷−().% ]*+(?==)")
 _HAS_OPERATOR = re.compile(r"\d[-+*/%]")
 _MAX_CHARS = 20_000
@@ -69,7 +78,12 @@ class Correction(NamedTuple):
         return [self.wrong, self.turn, self.right]
 
 
-def find_correction(text: str, answer: str | None, end: int | None = None) -> Correction | None:
+def find_correction(
+    text: str,
+    answer: str | None,
+    end: int | None = None,
+    reflections: Sequence[tuple[int, int, str]] | None = None,
+) -> Correction | None:
     """Return the strongest self-correction in a completion, the first of its kind; None where there is none.
 
     Whether the final answer is right is for the caller to know: of a wrong completion this finds the attempt to correct itself.
@@ -77,12 +91,31 @@ def find_correction(text: str, answer: str | None, end: int | None = None) -> Co
     Args:
         answer: the extracted final answer, as the grader normalised it.
         end: where thinking ends; None: at the end of the text.
+        reflections: what `find_reflections` finds in the text, if that is known.
     """
-    thinking = text[: min(_MAX_CHARS, len(text) if end is None else end)]
-    turns = [Span(start, stop, word) for start, stop, word in find_reflections(thinking)]
+    end = min(_MAX_CHARS, len(text) if end is None else end)
+    thinking = text[:end]
+    found = find_reflections(thinking) if reflections is None else reflections
+    turns = [Span(start, stop, word) for start, stop, word in found if stop <= end]
     if not turns:
         return None
     return _recomputed(thinking, turns) or _restated(thinking, answer, turns) or _rejected(thinking, turns)
+
+
+def may_correct(texts: pa.ChunkedArray) -> np.ndarray:
+    """Say cheaply of each text whether it states an answer or calls something wrong, or computes at all.
+
+    Returns:
+        (texts,) bool; where it is False, `find_correction` finds nothing but a calculation that was done twice.
+    """
+    found: np.ndarray = pc.match_substring_regex(texts, _STATES_OR_REJECTS, ignore_case=True).to_numpy()
+    return found
+
+
+def computes_twice(text: str) -> bool:
+    """Say cheaply whether the left side of some equation stands there twice."""
+    sides = _LEFT_SIDE.findall(text)
+    return len(sides) != len({side.replace(" ", "") for side in sides})
 
 
 def evaluate(expression: str) -> Fraction | None:
@@ -131,9 +164,8 @@ def _turn_between(turns: list[Span], start: int, end: int) -> Span | None:
 
 
 def _recomputed(text: str, turns: list[Span]) -> Correction | None:
-    sides = [side.replace(" ", "") for side in _LEFT_SIDE.findall(text)]
-    if len(sides) == len(set(sides)):
-        return None  # the usual case: nothing is computed twice
+    if not computes_twice(text):
+        return None
     written: dict[str, list[tuple[Span, str]]] = {}
     for match in _CHAIN.finditer(text):
         left = match["left"].translate(_PLAIN).replace(" ", "")
