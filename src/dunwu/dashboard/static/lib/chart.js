@@ -113,7 +113,7 @@ export class Chart {
       ],
       series: [{}, ...this.lines().flatMap((s) => [
         { show: s.shown, stroke: () => this.color(s, 0.26), width: 1, spanGaps: true, points: { show: false } },
-        { show: s.shown, stroke: () => this.color(s), width: 1.75, dash: s.dash, spanGaps: true, points: { show: this.steps.length < 2, size: 5, fill: () => this.color(s) } },
+        { show: s.shown, stroke: () => this.color(s), width: 1.75, dash: s.dash, spanGaps: true, points: { show: () => this.steps.length < 2, size: 5, fill: () => this.color(s) } },
       ])],
       hooks: {
         draw: [(u) => this.drawMarks(u), (u) => this.drawHeld(u)],
