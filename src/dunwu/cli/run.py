@@ -61,6 +61,13 @@ def run(
             help="Run stages again whose recipe, data or models have changed; what they made before is set aside.",
         ),
     ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile",
+            help="Profile two steps of every stage that trains: where time and memory went, in <stage>/profile.",
+        ),
+    ] = False,
 ) -> None:
     """Run a recipe, or continue its run where it was stopped.
 
@@ -86,10 +93,18 @@ def run(
         print_missing(error_console(), problems.missing)
     require_runnable(links, folder, rerun_changed=rerun_changed)
     if not dry_run:
-        _run(loaded, folder, selection, plain=plain, rerun_changed=rerun_changed)
+        _run(loaded, folder, selection, plain=plain, rerun_changed=rerun_changed, profile=profile)
 
 
-def _run(recipe: Recipe, folder: Path, selection: Selection, *, plain: bool, rerun_changed: bool) -> None:
+def _run(
+    recipe: Recipe,
+    folder: Path,
+    selection: Selection,
+    *,
+    plain: bool,
+    rerun_changed: bool,
+    profile: bool,
+) -> None:
     console = Console()
     console.print(
         Text(
@@ -102,7 +117,7 @@ def _run(recipe: Recipe, folder: Path, selection: Selection, *, plain: bool, rer
             from dunwu.pipeline.run import run_recipe  # here, so that the view is up while torch loads
 
             quiet_libraries()
-            run_recipe(recipe, folder, view, selection, rerun_changed=rerun_changed)
+            run_recipe(recipe, folder, view, selection, rerun_changed=rerun_changed, profile=profile)
     except KeyboardInterrupt:
         error_console().print(
             Text(f"\ninterrupted; the same command continues the run:\n  {this_command()}", style="yellow"),
@@ -110,7 +125,10 @@ def _run(recipe: Recipe, folder: Path, selection: Selection, *, plain: bool, rer
         )
         raise typer.Exit(EXIT_INTERRUPTED) from None
     from dunwu.analysis.curves import draw_curves
+    from dunwu.analysis.report import write_report
     from dunwu.runs.folder import RunFolder
 
-    draw_curves(RunFolder.read(folder), folder / "curves.png")
+    finished = RunFolder.read(folder)
+    draw_curves(finished, folder / "curves.png")
+    write_report(finished, folder)
     print_report(console, folder)

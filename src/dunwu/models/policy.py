@@ -19,6 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from dunwu.functional.logprobs import chunked_logprobs
+from dunwu.functional.phases import phase
 from dunwu.models.architecture import count_embeddings
 from dunwu.models.attention import AttentionContext
 from dunwu.models.decode_attention import DecodeContext, Running
@@ -83,6 +84,7 @@ class Policy:
                     found.append(int(token))
         return tuple(found)
 
+    @phase("layers")
     def hidden_states(self, batch: PackedBatch) -> Tensor:
         """The hidden states (T, D) after the final norm, each segment attending to itself and its prefix
         alone.
@@ -102,20 +104,22 @@ class Policy:
         """
         hidden_ND = self.hidden_states(batch).index_select(0, batch.source_N)
         head = self.head
-        return chunked_logprobs(
-            hidden_ND if head.scale == 1 else hidden_ND * head.scale,
-            head.weight_VD,
-            batch.target_ids_N,
-            temperature=temperature,
-            chunk_tokens=chunk_tokens,
-            bias_V=head.bias_V,
-            softcap=head.softcap,
-        )
+        with phase("head"):
+            return chunked_logprobs(
+                hidden_ND if head.scale == 1 else hidden_ND * head.scale,
+                head.weight_VD,
+                batch.target_ids_N,
+                temperature=temperature,
+                chunk_tokens=chunk_tokens,
+                bias_V=head.bias_V,
+                softcap=head.softcap,
+            )
 
     def new_cache(self, size: CacheSize) -> KvCache:
         """An empty cache for prompts and the sequences that continue them."""
         return KvCache(size)
 
+    @phase("prefill")
     @torch.inference_mode()
     def prefill(self, prompts: Sequence[PlacedPrompt], cache: KvCache) -> Tensor:
         """Run prompts, packed, and store their keys and values in their places.
@@ -135,6 +139,7 @@ class Policy:
         )
         return self.head.logits(hidden_TD.index_select(0, self._tensor(ends) - 1))
 
+    @phase("decode")
     @torch.inference_mode()
     def decode(self, token_ids_B: Tensor, own_B: Tensor, running: Running, cache: KvCache) -> Tensor:
         """Append one token to each of the sequences in the slots 0 .. B-1.

@@ -56,12 +56,14 @@ def run_recipe(
     selection: Selection = WHOLE,
     *,
     rerun_changed: bool = False,
+    profile: bool = False,
 ) -> None:
     """Run or continue a recipe; a finished stage is verified and not run again.
 
     Args:
         selection: the stages to run; the others are left as they are.
         rerun_changed: run stages again whose inputs have changed or whose outputs are damaged. What they were is set aside.
+        profile: profile a few steps of every stage that trains.
     Raises:
         RunError: the folder holds stages that were made with something else, and `rerun_changed` is not set.
         DunwuError: whatever a stage finds wrong; the run folder can be continued with the same call.
@@ -74,7 +76,7 @@ def run_recipe(
         require_runnable(links, run_dir, rerun_changed=rerun_changed)
         run.adopt_recipe()
         logged = LoggedProgress(progress, run)
-        runner = _Runner(run, hashes, logged, Decontamination(recipe), rerun_changed)
+        runner = _Runner(run, hashes, logged, Decontamination(recipe), rerun_changed, profile)
         for link in links:
             if link.selected and link.damage:
                 runner.set_aside(link.name, link.reasons)
@@ -133,6 +135,7 @@ class _Runner:
     progress: Progress
     decontamination: Decontamination
     rerun_changed: bool
+    profile: bool
 
     def bring_up(self, stage: Stage) -> None:
         """Keep, continue, run or rerun one stage, as it stands now that those before it are done."""
@@ -163,7 +166,7 @@ class _Runner:
         models = resolve_models(stage, self.run)
         start = models.get(getattr(stage, "start", BASE), self.run.recipe.model)
         seed = self.run.recipe.seed
-        context = StageContext(start, models, seed, folder, self.progress, self.decontamination)
+        context = StageContext(start, models, seed, folder, self.progress, self.decontamination, self.profile)
         resolved = with_files(stage, self.run)
         folder.begin(self._reads(stage))
         self.hashes.save()

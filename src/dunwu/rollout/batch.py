@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dunwu.functional.phases import phase
 from dunwu.functional.sampling import sample_tokens
 from dunwu.functional.seeds import uniforms
 from dunwu.models.decode_attention import Running
@@ -118,6 +119,7 @@ class Batch:
             filled += length
         return portions
 
+    @phase("draw tokens")
     def _draw(self, slots_B: np.ndarray, logits_BV: Tensor, on_token: OnToken | None) -> list[int]:
         """Draw, note and announce the next token of each of these slots; returns the slots that ended."""
         sampling = self.sampling

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from dunwu.config.training import EngineConfig, SamplingConfig
 from dunwu.functional.intervals import Interval
+from dunwu.functional.phases import phase
 from dunwu.functional.seeds import derive_seed
 from dunwu.models.policy import Policy
 from dunwu.records import (
@@ -160,19 +161,22 @@ class Collector:
 
         self.grader.take_busy()  # what was graded outside of rollouts is no part of their time
         started = time.monotonic()
-        completions = self.engine.generate(requests, sampling, on_finished=finished, on_token=drawn)
+        with phase("sample"):
+            completions = self.engine.generate(requests, sampling, on_finished=finished, on_token=drawn)
         generated = time.monotonic()
-        rollouts = [
-            tuple(
-                Rollout(s, completion, texts[p, s], rewards[p, s].result())
-                for s, completion in enumerate(of_prompt)
-            )
-            for p, of_prompt in enumerate(completions)
-        ]
+        with phase("wait for grades"):
+            rollouts = [
+                tuple(
+                    Rollout(s, completion, texts[p, s], rewards[p, s].result())
+                    for s, completion in enumerate(of_prompt)
+                )
+                for p, of_prompt in enumerate(completions)
+            ]
         graded, busy = time.monotonic(), tuple(self.grader.take_busy())
         scored = None
         if self.scorer is not None:
-            rollouts = self.scorer.add([prompt.problem for prompt in prompts], rollouts)
+            with phase("reward models"):
+                rollouts = self.scorer.add([prompt.problem for prompt in prompts], rollouts)
             scored = time.monotonic()
         self.times.append(
             CollectTimes(started, (first_token or [started])[0], generated, graded, busy, scored)

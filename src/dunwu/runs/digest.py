@@ -8,16 +8,20 @@ from dunwu.runs.derived import DERIVED_NAME
 from dunwu.runs.files import hash_folder
 from dunwu.runs.hash_cache import CACHE_NAME
 from dunwu.runs.lock import LOCK_NAME
-from dunwu.runs.wall_clock import RECORD_NAME, WALL_CLOCK_FILES, comparable_hash
+from dunwu.runs.wall_clock import RECORD_NAME, WALL_CLOCK_FILES, WALL_CLOCK_FOLDERS, comparable_hash
 
 _LEFT_OUT = {*WALL_CLOCK_FILES, LOCK_NAME, CACHE_NAME, "curves.png"}  # the picture is drawn by whoever looks
 _PARTLY_WALL_CLOCK = ("summary.json", RECORD_NAME)
+
+REPORT_PREFIX = "report."
+"""How the names of a report's files begin; no stage's folder has a dot in its name."""
 
 
 def comparable_digest(path: Path) -> dict[str, str]:
     """Hash everything in a run folder that must be the same bytes for a killed and an unkilled run.
 
-    Left out are the files and keys that hold wall-clock figures, stages that were set aside, and figures derived from the run.
+    Left out are the files and keys that hold wall-clock figures, stages that were set aside, and what was made of the run
+    for readers: derived figures, pictures, reports.
 
     Returns:
         SHA-256 by path relative to the run folder, sorted.
@@ -29,7 +33,7 @@ def comparable_digest(path: Path) -> dict[str, str]:
     digests = {
         name: digest
         for name, digest in hash_folder(path).items()
-        if name.rpartition("/")[2] not in _LEFT_OUT and not _is_beside(name.partition("/")[0])
+        if name.rpartition("/")[2] not in _LEFT_OUT and not _is_beside(*name.split("/")[:2])
     }
     for name in digests:
         if name.rpartition("/")[2] in _PARTLY_WALL_CLOCK:
@@ -37,5 +41,10 @@ def comparable_digest(path: Path) -> dict[str, str]:
     return digests
 
 
-def _is_beside(name: str) -> bool:
-    return is_aside(name) or name == DERIVED_NAME
+def _is_beside(name: str, inner: str = "") -> bool:
+    return (
+        is_aside(name)
+        or name == DERIVED_NAME
+        or name.startswith(REPORT_PREFIX)
+        or inner in WALL_CLOCK_FOLDERS
+    )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from dunwu.errors import RunError
 from dunwu.runs.files import TEMPORARY_PREFIX, canonical_json, hash_file, write_file
-from dunwu.runs.wall_clock import RECORD_NAME, WALL_CLOCK_FILES, comparable_hash
+from dunwu.runs.wall_clock import RECORD_NAME, WALL_CLOCK_FILES, WALL_CLOCK_FOLDERS, comparable_hash
 
 MANIFEST_NAME = "manifest.json"
 _FORMAT = 1
@@ -117,7 +117,7 @@ def _outputs(folder: Path) -> list[str]:
         path.as_posix()
         for path in paths
         if path.as_posix() not in _NOT_OUTPUTS
-        and path.parts[0] != "checkpoints"
+        and path.parts[0] not in {"checkpoints", *WALL_CLOCK_FOLDERS}
         and not any(part.startswith(TEMPORARY_PREFIX) for part in path.parts)
     )
 

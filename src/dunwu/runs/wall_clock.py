@@ -9,6 +9,8 @@ from typing import Any
 from dunwu.runs.files import canonical_json
 
 WALL_CLOCK_FILES = {"events.jsonl", "timings.jsonl"}
+WALL_CLOCK_FOLDERS = {"profile"}
+"""In a stage's folder."""
 RECORD_NAME = "record.json"
 """What a finished stage tells about itself, in its folder."""
 _WALL_CLOCK_KEYS = {"wall_seconds"}

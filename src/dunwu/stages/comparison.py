@@ -30,9 +30,9 @@ from dunwu.evaluation.comparison import (
     table_rows,
     with_parts,
 )
-from dunwu.evaluation.comparison_text import markdown
 from dunwu.evaluation.findings import find
 from dunwu.evaluation.run import evaluate
+from dunwu.functional.comparison_text import markdown
 from dunwu.models.loading import load_policy, load_tokenizer
 from dunwu.models.policy import Policy
 from dunwu.records import Problem, Prompt, RolloutGroup

@@ -19,6 +19,7 @@ class StageContext:
         model: what the stage's `start` means: the recipe's base model, another one of it, or the finished model of an earlier
             stage; the base model for a stage without `start`.
         models: every model that the stage's configuration names, by that name, each as a folder or hub name to load.
+        profile: whether a few steps are to be profiled (`stages.profiling`).
     """
 
     model: ModelConfig
@@ -27,6 +28,7 @@ class StageContext:
     folder: StageFolder
     progress: Progress
     decontamination: Decontamination
+    profile: bool = False
 
     def clean_problems(self, key: str, problems: Sequence[Problem]) -> tuple[Problem, ...]:
         """Return training problems without those that an evaluation set of the recipe holds.

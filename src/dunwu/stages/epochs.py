@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from dunwu.config.training import CheckpointConfig
@@ -17,6 +18,7 @@ from dunwu.data.sft_packing import plan_epoch
 from dunwu.errors import ConfigError
 from dunwu.functional.seeds import derive_seed
 from dunwu.stages.context import StageContext
+from dunwu.stages.profiling import Profiling
 from dunwu.stages.training_run import evaluate_once, evaluation_label, peak_memory_bytes, save_checkpoint
 from dunwu.training.reward_model_state import RewardModelState
 from dunwu.training.sft_state import SftState
@@ -93,6 +95,7 @@ class EpochLoop:
     """
 
     context: StageContext
+    device: torch.device
     schedule: EpochSchedule
     state: SftState | RewardModelState
     checkpoint: CheckpointConfig
@@ -115,11 +118,13 @@ class EpochLoop:
     def train(self) -> None:
         """Make the steps that are still to be made, epoch by epoch."""
         schedule = self.schedule
+        profiling = Profiling(self.context, self.device)
         while self.state.step < schedule.num_steps:
             epoch, done = divmod(self.state.step, schedule.steps_per_epoch)
             left = schedule.num_steps - self.state.step
             for indices in schedule.epoch(epoch)[done : done + left]:
-                self._update(epoch, indices)
+                with profiling.round(self.state.step + 1):
+                    self._update(epoch, indices)
 
     def _update(self, epoch: int, indices: Sequence[int]) -> None:
         """One step with everything that is written about it."""

@@ -64,6 +64,7 @@ def _loop(config: RewardModelStage, context: StageContext, parts: RewardModelPar
     state, max_tokens = parts.state, config.batch.micro_batch_tokens
     return EpochLoop(
         context,
+        state.reward_model.device,
         parts.schedule,
         state,
         config.checkpoint,

@@ -13,6 +13,7 @@ from typing import Any
 from dunwu.config.on_policy import OnPolicyConfig
 from dunwu.config.stage import RlConfig
 from dunwu.evaluation.run import EvaluationResult, evaluate
+from dunwu.functional.phases import phase
 from dunwu.functional.seeds import derive_seed
 from dunwu.models.loading import save_policy
 from dunwu.records import RolloutGroup
@@ -21,6 +22,7 @@ from dunwu.rollout.timeline import grading_timings
 from dunwu.stages.context import StageContext
 from dunwu.stages.diagnosing import Diagnosing
 from dunwu.stages.general_evaluation import evaluate_general, watch
+from dunwu.stages.profiling import Profiling
 from dunwu.stages.rl_method import Method, PolicyGradient
 from dunwu.stages.rl_setup import RlParts, rl_parts
 from dunwu.stages.training_run import (
@@ -79,6 +81,7 @@ class _Loop:
         self._causes_told: set[str] = set()  # each diagnosis is said once; the metrics hold it at every step
         self.method = method
         self.diagnosing = Diagnosing(context)
+        self.profiling = Profiling(context, self.state.policy.device)
 
     def evaluate(self, label: str, step: int) -> Mapping[str, Any]:
         """Evaluate on the held-out problems, unless that is already in the run folder, and say aloud what it warns of."""
@@ -123,32 +126,38 @@ class _Loop:
     def train(self) -> None:
         """Make the updates that are still to be made."""
         while self.state.step < self.config.num_steps:
-            start = time.monotonic()
-            span = rollout_span(self.config, self.state.step)
-            done = self.state.step - span.start
-            if done:
-                stored = self.folder.read_rollouts(self.state.num_rollouts)
-                groups, dropped = list(stored.groups), list(stored.dropped)
-            else:
-                groups, dropped = self._sample(span)
-            sampling = {"sampling_seconds": time.monotonic() - start, **self._grading_timings()}
-            minibatches = self._minibatches(groups, span)
-            counts = rollout_counts(groups, dropped)
-            for minibatch in minibatches[done:]:
-                self._update(groups, minibatch, counts, sampling)
-                sampling = {"sampling_seconds": 0.0}
+            with self.profiling.round(self.state.step + 1):
+                self._round()
+
+    def _round(self) -> None:
+        """Make one rollout, or read it back, and the updates on it that are still to be made."""
+        start = time.monotonic()
+        span = rollout_span(self.config, self.state.step)
+        done = self.state.step - span.start
+        if done:
+            stored = self.folder.read_rollouts(self.state.num_rollouts)
+            groups, dropped = list(stored.groups), list(stored.dropped)
+        else:
+            groups, dropped = self._sample(span)
+        sampling = {"sampling_seconds": time.monotonic() - start, **self._grading_timings()}
+        minibatches = self._minibatches(groups, span)
+        counts = rollout_counts(groups, dropped)
+        for minibatch in minibatches[done:]:
+            self._update(groups, minibatch, counts, sampling)
+            sampling = {"sampling_seconds": 0.0}
 
     def _sample(self, span: RolloutSpan) -> tuple[list[RolloutGroup], list[RolloutGroup]]:
         first = self.state.step + 1
         self.parts.collector.take_times()  # an evaluation's
         groups, dropped = self.method.sample(self.state, self.context.progress.generation)
-        self.folder.write_rollouts(
-            self.state.num_rollouts,
-            groups,
-            first_step=first,
-            last_step=span.start + span.num_steps,
-            dropped=dropped,
-        )
+        with phase("write rollouts"):
+            self.folder.write_rollouts(
+                self.state.num_rollouts,
+                groups,
+                first_step=first,
+                last_step=span.start + span.num_steps,
+                dropped=dropped,
+            )
         return groups, dropped
 
     def _grading_timings(self) -> dict[str, Any]:

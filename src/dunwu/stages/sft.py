@@ -63,6 +63,7 @@ def _told(name: str, samples: SampleSet) -> str:
 def _loop(config: SftConfig, context: StageContext, parts: SftParts) -> EpochLoop:
     return EpochLoop(
         context,
+        parts.state.policy.device,
         parts.schedule,
         parts.state,
         config.checkpoint,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dunwu.config.training import CheckpointConfig, ModelConfig
+from dunwu.functional.phases import phase
 from dunwu.models.loading import load_policy
 from dunwu.models.policy import Policy
 from dunwu.records import RolloutGroup
@@ -63,6 +64,7 @@ def evaluate_once(
     return written
 
 
+@phase("checkpoint")
 def save_checkpoint(
     context: StageContext,
     config: CheckpointConfig,

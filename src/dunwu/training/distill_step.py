@@ -17,6 +17,7 @@ from dunwu.config.on_policy_distill import OnPolicyDistillStage
 from dunwu.data.packing import PackSequence, pack
 from dunwu.errors import NonFiniteError
 from dunwu.functional.aggregation import batch_totals, token_weights
+from dunwu.functional.phases import phase
 from dunwu.functional.reverse_kl import HeadInputs, chunked_reverse_kl
 from dunwu.models.memory import trim_heap
 from dunwu.models.policy import Policy
@@ -77,7 +78,8 @@ def update_student(
                 f"the loss of step {step} is {value}: the divergence of student and teacher is not finite. The step was not "
                 'made; the last checkpoint is intact. Lower optimizer.learning_rate, or use dtype = "float32" for both models'
             )
-        loss.backward()
+        with phase("backward"):
+            loss.backward()
         sums.loss += value
         sums.reverse_kl += float(kl_N.detach().double().sum())
         sums.largest = max(sums.largest, float(kl_N.detach().max()))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dunwu.config.training import OptimizerConfig
 from dunwu.errors import NonFiniteError
+from dunwu.functional.phases import phase
 from dunwu.functional.schedules import lr_multiplier
 from dunwu.models.memory import trim_heap
 
@@ -53,6 +54,7 @@ class MasterAdamW:
                 "exp_avg_sq": torch.zeros_like(master, requires_grad=False),
             }
 
+    @phase("accumulate gradients")
     def accumulate(self) -> None:
         """Move the gradients of one backward pass into the float32 accumulators, and hand back what it left free; call after
         each micro-batch."""
@@ -78,6 +80,7 @@ class MasterAdamW:
         )
         return self.config.learning_rate * factor
 
+    @phase("optimizer")
     def step(self, step: int) -> float:
         """Clip, update, round into the weights, clear the gradients.
 

@@ -14,6 +14,7 @@ from dunwu.config.stage import RlConfig
 from dunwu.data.packing import PackSequence, pack
 from dunwu.errors import NonFiniteError
 from dunwu.functional.aggregation import BatchTotals, LossParts, batch_totals, loss_statistics
+from dunwu.functional.phases import phase
 from dunwu.functional.policy_loss import TokenTerms
 from dunwu.models.memory import trim_heap
 from dunwu.models.policy import Policy
@@ -128,7 +129,8 @@ def _train_row(
     )
     if not math.isfinite(parts.loss.item()):
         raise NonFiniteError(_non_finite_message(step, sums.rows, parts, logprobs_N, ref_logprobs_N))
-    parts.loss.backward()
+    with phase("backward"):
+        parts.loss.backward()
     difference_N = (logprobs_N.detach() - old_logprobs_N).abs()
     sums.parts.append(parts)
     sums.entropy += float(entropy_N.double().sum())
@@ -138,6 +140,7 @@ def _train_row(
     sums.computed_tokens += len(batch.token_ids_T)
 
 
+@phase("reference")
 @torch.no_grad()
 def completion_logprobs(policy: Policy, batch: PackedBatch, config: RlConfig) -> Tensor:
     """(N,) log-probs of the batch's completions under a policy that is not trained here, at the sampling temperature."""

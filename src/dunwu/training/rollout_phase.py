@@ -11,6 +11,7 @@ from dunwu.data.packing import PackSequence, pack
 from dunwu.functional.advantages import ragged_group_advantages
 from dunwu.functional.kl import kl_reward_penalties
 from dunwu.functional.part_advantages import normalised_part_advantages
+from dunwu.functional.phases import phase
 from dunwu.models.policy import Policy
 from dunwu.records import Prompt, Rollout, RolloutGroup, SamplingParams
 from dunwu.rollout.collection import Collector
@@ -109,6 +110,7 @@ class RolloutPhase:
         state.general_drawn += num_general
         return [*reasoning, *general]
 
+    @phase("advantages")
     def _advantages(
         self, state: RlState, prompts: Sequence[Prompt], rollouts: Sequence[Sequence[Rollout]]
     ) -> list[list[float | None]]:

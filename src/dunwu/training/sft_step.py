@@ -19,6 +19,7 @@ from dunwu.data.packing import Packed
 from dunwu.data.sft_packing import pack_samples
 from dunwu.errors import NonFiniteError
 from dunwu.functional.aggregation import BatchTotals, batch_totals, token_weights
+from dunwu.functional.phases import phase
 from dunwu.models.policy import Policy
 from dunwu.training.optimizer import MasterAdamW
 from dunwu.training.sft_evaluation import perplexity
@@ -104,7 +105,8 @@ def _train_row(
             f"the loss of step {facts.step} is {value} on the row that begins with {members[0].where}. The step was not "
             'made; the last checkpoint is intact. Lower optimizer.learning_rate, or use model.dtype = "float32"'
         )
-    loss.backward()
+    with phase("backward"):
+        loss.backward()
     sums.loss += value
     sums.nll -= float(logprobs_N.detach().double().sum())
     sums.entropy += float(entropy_N.double().sum())
