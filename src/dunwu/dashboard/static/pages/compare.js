@@ -124,7 +124,7 @@ function drawGrid(grid, data, series, stage) {
       columns[`run-${i}`] = column;
     });
     const lines = data.runs.map((run, i) => ({ key: `run-${i}`, label: run.label, color: COLORS[i] }));
-    const chart = new Chart(board, { ...spec, tells: spec.lines.length > 1 ? `The curve “${spec.lines[0].label}”.` : spec.tells, lines, held: [] }, `compare-${stage}`);
+    const chart = new Chart(board, { ...spec, tells: spec.lines.length > 1 || spec.id === "accuracy" ? `The curve “${spec.lines[0].label}”.` : spec.tells, lines, held: [] }, `compare-${stage}`);
     chart.update({ steps, columns, evaluations: [], marks: [] });
     return chart;
   });
