@@ -61,6 +61,8 @@ def main() -> None:
     arguments = parse_arguments()
     name, workload = CASES[arguments.case]
     changes = {key: value for key in SIZES if (value := getattr(arguments, key)) is not None}
+    if arguments.plain:
+        changes["chat"] = False
     model = arguments.model or workload.model
     workload = dataclasses.replace(workload, **changes, model=resolve_model(model))
     host = {**host_or_warn(), **machine.limits()}
@@ -187,6 +189,7 @@ SIZES = (
     "completion_tokens",
     "peer_micro_batch",
     "micro_batch_tokens",
+    "dtype",
 )
 
 
@@ -203,6 +206,10 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--peer-micro-batch", type=int, help="completions of a forward pass of TRL")
     parser.add_argument("--micro-batch-tokens", type=int, help="tokens of a packed row of dunwu")
+    parser.add_argument(
+        "--plain", action="store_true", help="ask without chat template, for a model that has none"
+    )
+    parser.add_argument("--dtype", choices=list(DTYPES))
     parser.add_argument("--output", type=Path, default=LATEST)
     return parser.parse_args()
 
