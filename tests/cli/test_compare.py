@@ -15,8 +15,8 @@ from dunwu.cli.report import print_report
 from dunwu.cli.status import key_figures
 from dunwu.config.recipe import Recipe
 from dunwu.evaluation.comparison import MeasuredColumn, table_rows
-from dunwu.evaluation.comparison_text import markdown
 from dunwu.evaluation.findings import find
+from dunwu.functional.comparison_text import markdown
 from dunwu.pipeline.lineage import read_inputs
 from dunwu.runs.comparison_files import write_comparison
 from dunwu.runs.folder import RunFolder

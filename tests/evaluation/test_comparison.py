@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dunwu.evaluation.comparison import measured_column, table_rows, with_parts
-from dunwu.evaluation.comparison_text import cell_texts, check_text, markdown, notes
+from dunwu.functional.comparison_text import cell_texts, check_text, markdown, notes
 from dunwu.records import Completion, Problem, Prompt, Reward, RewardPart, Rollout, RolloutGroup
 
 OK = {"format": 1.0, "readability": 1.0, "language": None}

@@ -64,12 +64,13 @@ def draw_curves(run: RunFolder, path: Path) -> list[Path]:
     written = []
     for number, stage in enumerate(stages):
         target = path if number == 0 else path.with_name(f"{path.stem}-{stage.name}{path.suffix}")
-        _draw_stage(run, stage, target)
+        draw_stage(run, stage, target)
         written.append(target)
     return written
 
 
-def _draw_stage(run: RunFolder, stage: StageFolder, path: Path) -> None:
+def draw_stage(run: RunFolder, stage: StageFolder, path: Path) -> None:
+    """Write the curves of one stage that has steps as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from dunwu.evaluation.comparison_text import cell_texts, check_text, notes, row_name, title
+from dunwu.functional.comparison_text import cell_texts, check_text, notes, row_name, title
 
 _VERDICT_STYLES = {"holds": "green", "does not hold": "red", "undecided": "yellow"}
 _COLUMN_WIDTH = 14  # "100.0 to 100.0"

@@ -11,6 +11,7 @@ from dunwu.cli.evaluate import evaluate
 from dunwu.cli.generate import generate
 from dunwu.cli.plot import plot
 from dunwu.cli.recipes import recipes, version
+from dunwu.cli.report_file import report
 from dunwu.cli.run import run
 from dunwu.cli.score import score
 from dunwu.cli.show import show
@@ -27,6 +28,7 @@ app.command("run")(run)
 app.command("status")(status)
 app.command("show")(show)
 app.command("compare")(compare)
+app.command("report")(report)
 app.command("plot")(plot)
 app.command("dashboard")(dashboard)
 app.command("eval")(evaluate)

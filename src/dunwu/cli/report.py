@@ -12,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from dunwu.analysis.examples import find_example
 from dunwu.cli.comparison_view import print_comparison
 from dunwu.cli.figures import duration, share
 from dunwu.cli.model_source import finished_model
@@ -20,7 +21,6 @@ from dunwu.records import Rollout, RolloutGroup
 
 if TYPE_CHECKING:
     from dunwu.runs.folder import RunFolder
-    from dunwu.runs.stage_folder import StageFolder
 
 _MAX_EXAMPLE_CHARACTERS = 1200
 _NAMES = {
@@ -120,29 +120,6 @@ def _general_names(general: Mapping[str, Any]) -> dict[str, str]:
     return {**rewards, **others}
 
 
-def find_example(stage: StageFolder) -> tuple[RolloutGroup, Rollout, Rollout] | None:
-    """Find a problem and a completion of it before and after that show what was learned.
-
-    The first held-out problem that was mostly wrong before and mostly right after, with a wrong completion
-    from before and the longest right one from after; None if there is none.
-    """
-    if not {"before", "after"} <= set(stage.evaluation_labels()):
-        return None
-    before = {group.prompt.problem.id: group for group in stage.read_evaluation_samples("before")}
-    for group in stage.read_evaluation_samples("after"):
-        earlier = before.get(group.prompt.problem.id)
-        if earlier is None or not _share_right(earlier) < 0.5 < _share_right(group):
-            continue
-        wrong = next(r for r in earlier.rollouts if not r.reward.correct)
-        right = [r for r in group.rollouts if r.reward.correct]
-        return group, wrong, max(right, key=lambda rollout: len(rollout.completion.token_ids))
-    return None
-
-
-def _share_right(group: RolloutGroup) -> float:
-    return sum(r.reward.correct is True for r in group.rollouts) / len(group.rollouts)
-
-
 def _print_example(console: Console, group: RolloutGroup, wrong: Rollout, right: Rollout) -> None:
     problem = group.prompt.problem
     console.print(
@@ -164,6 +141,8 @@ def _places(run: RunFolder) -> list[tuple[str, str]]:
             places.append(("the model is in", f"{model}"))
         if (run.path / "curves.png").exists():
             places.append(("its curves are in", f"{run.path / 'curves.png'}"))
+        if (run.path / "report.html").exists():
+            places.append(("the report is", f"{run.path / 'report.html'}"))
         sampled = any(stage.rollout_indices() for stage in finished)
         places.append(("see its rollouts" if sampled else "see how it went", f"dunwu show {run.path}"))
         if model is not None:

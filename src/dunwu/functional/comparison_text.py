@@ -1,6 +1,6 @@
 """A stage table as text: how figures, intervals and findings are written, and the whole as Markdown. Imports no torch.
 
-Called by the comparison, and by the command line, which draws the same in a terminal.
+Called by the comparison, by the report of a run, and by the command line, which draws the same in a terminal.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,0 +1,213 @@
+"""What a report of a run tells, gathered from its folder as plain data. Draws and writes nothing.
+
+Every part is read by itself: what is damaged becomes a sentence under `faults`, and the rest is told. Called by `report`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from dunwu.analysis.examples import find_example
+from dunwu.analysis.shortfalls import shortfalls
+from dunwu.analysis.stage_words import ROLE_WORDS, STAGE_WORDS
+from dunwu.config.chain import upstream
+from dunwu.config.comparison import ComparisonStage
+from dunwu.config.dump import dump_recipe
+from dunwu.config.on_policy import OnPolicyConfig
+from dunwu.config.stage import Stage
+from dunwu.errors import RunError
+from dunwu.functional.comparison_text import notes
+from dunwu.functional.diagnosis.watch import AILMENTS
+from dunwu.runs.comparison_files import read_comparison
+from dunwu.runs.folder import RunFolder
+from dunwu.runs.stage_folder import StageFolder
+
+MOST_CHARACTERS = 1500
+
+
+def report_facts(run: RunFolder) -> dict[str, Any]:
+    """Gather what there is to tell.
+
+    Returns:
+        Plain data: name, seed, path, finished, stages, table (the last stage table, None without one), headline, example (None
+        if no stage has one), ailments, watched (stages), shortfalls, decontamination, versions, recipe (TOML), command, seconds,
+        dates, faults.
+    """
+    faults: list[str] = []
+    stages = [_stage(run, config, faults) for config in run.recipe.stages]
+    table = _table(run, faults)
+    facts: dict[str, Any] = {
+        "name": run.recipe.name,
+        "seed": run.recipe.seed,
+        "path": str(run.path),
+        "finished": all(stage["state"] == "finished" for stage in stages),
+        "live": run.live,
+        "stages": stages,
+        "table": table,
+        "table_notes": [] if table is None else list(notes(table)),
+        "headline": _headline(table, stages),
+        "example": _first(_example, run, faults),
+        "ailments": [{"name": ailment.name, "meaning": ailment.meaning} for ailment in AILMENTS],
+        "watched": [s["name"] for s in stages if s["watched"] and s["num_steps"]],
+        "decontamination": _decontamination(stages),
+        "versions": run.manifest.get("versions", {}),
+        "recipe": dump_recipe(run.recipe),
+        "command": f"dunwu run recipe.toml --run-dir runs/{run.recipe.name}-again",
+        "seconds": sum(stage["seconds"] or 0 for stage in stages),
+        "dates": _dates(run, faults),
+        "embedded": sorted({m.path for m in run.recipe.all_models.values()} & {"micro", "nano"}),
+        "faults": faults,
+    }
+    facts["shortfalls"] = shortfalls(facts)
+    return facts
+
+
+def _stage(run: RunFolder, config: Stage, faults: list[str]) -> dict[str, Any]:
+    folder = run.stage(config.name)
+    record = _tried(lambda: folder.read_record() if folder.finished else None, None, faults)
+    metrics = _tried(folder.read_metrics, [], faults)
+    evaluations = _tried(
+        lambda: [e for label in folder.evaluation_labels() if (e := folder.read_evaluation(label))],
+        [],
+        faults,
+    )
+    timings = _tried(folder.read_timings, [], faults)
+    seconds = (record or {}).get("wall_seconds")
+    return {
+        "name": config.name,
+        "kind": config.kind,
+        "words": STAGE_WORDS.get(config.kind, ""),
+        "reads": upstream(config, run.recipe.stages),
+        "state": "finished" if record else "not finished" if metrics or evaluations else "not begun",
+        "num_steps": len(metrics),
+        "wanted_steps": getattr(config, "num_steps", None),
+        "seconds": seconds if seconds is not None else sum(t.get("wall_seconds", 0) for t in timings) or None,
+        "evaluated": [] if isinstance(config, ComparisonStage) else evaluations,
+        "record": record or {},
+        "watched": isinstance(config, OnPolicyConfig),
+        "draws": isinstance(config, OnPolicyConfig) and len(metrics) > 1,
+        "diagnoses": _tried(folder.diagnoses, [], faults),
+        "decontamination": _tried(folder.read_decontamination, {}, faults),
+    }
+
+
+def _table(run: RunFolder, faults: list[str]) -> dict[str, Any] | None:
+    """The last stage table that is finished."""
+    for config in reversed(run.recipe.stages):
+        folder = run.stage(config.name)
+        if isinstance(config, ComparisonStage) and _tried(partial(_finished, folder), False, faults):
+            return _tried(partial(_read_table, folder), None, faults)
+    return None
+
+
+def _finished(folder: StageFolder) -> bool:
+    return folder.finished
+
+
+def _read_table(folder: StageFolder) -> dict[str, Any]:
+    return read_comparison(folder)[0]
+
+
+def _headline(table: Mapping[str, Any] | None, stages: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The one figure to tell first: right answers of the base model and of the chain's result, or before and after a stage."""
+    if table is not None:
+        roles = {column["role"]: index for index, column in enumerate(table["columns"]) if column["role"]}
+        last = next((role for role in ("r1", "dev3", "dev2", "dev1", "r1_zero") if role in roles), None)
+        row = next((row for row in table["rows"] if row["key"] == "accuracy"), None)
+        if row and last and "base" in roles and row["cells"][roles["base"]] and row["cells"][roles[last]]:
+            return {
+                "before": row["cells"][roles["base"]],
+                "after": row["cells"][roles[last]],
+                "before_label": table["columns"][roles["base"]]["label"],
+                "after_label": table["columns"][roles[last]]["label"],
+                "before_words": f", {ROLE_WORDS['base']}",
+                "after_words": ", the end of the chain",
+                "also": _also(row, roles, last, table),
+            }
+    for stage in stages:
+        found = [
+            e for e in stage["evaluated"] if e.get("pass_at_1") is not None and e.get("pass_at_1_interval")
+        ]
+        if len(found) > 1:
+            return {
+                "before": _cell(found[0]),
+                "after": _cell(found[-1]),
+                "before_label": f"before {stage['name']}",
+                "after_label": f"after step {found[-1]['step']} of {stage['name']}",
+                "before_words": "",
+                "after_words": "",
+                "also": "",
+            }
+    return None
+
+
+def _also(row: Mapping[str, Any], roles: Mapping[str, int], last: str, table: Mapping[str, Any]) -> str:
+    """What reinforcement learning alone came to, so that the chain's end is not taken for its doing."""
+    if last == "r1_zero" or "r1_zero" not in roles or row["cells"][roles["r1_zero"]] is None:
+        return ""
+    label, end = (table["columns"][roles[role]]["label"] for role in ("r1_zero", last))
+    value = row["cells"][roles["r1_zero"]]["value"]
+    return (
+        f"The first stage alone, {label}, comes to {value:.1%}; what the other stages are for is shown by the rows "
+        f"on form, language, helpfulness and harmlessness, where {label} and {end} differ."
+    )
+
+
+def _cell(figures: Mapping[str, Any]) -> dict[str, Any]:
+    low, high = figures["pass_at_1_interval"]
+    return {
+        "value": figures["pass_at_1"],
+        "low": low,
+        "high": high,
+        "num_problems": figures.get("num_problems"),
+    }
+
+
+def _example(folder: StageFolder) -> dict[str, Any] | None:
+    found = find_example(folder)
+    if found is None:
+        return None
+    group, wrong, right = found
+    return {
+        "stage": folder.name,
+        "question": group.prompt.problem.question.strip(),
+        "reference": group.prompt.problem.reference,
+        "before": _cut(wrong.text),
+        "after": _cut(right.text),
+    }
+
+
+def _first(read: Callable[[StageFolder], Any], run: RunFolder, faults: list[str]) -> Any:
+    for config, folder in zip(run.recipe.stages, run.stages(), strict=True):
+        if isinstance(config, OnPolicyConfig) and folder.path.is_dir():
+            found = _tried(partial(read, folder), None, faults)
+            if found is not None:
+                return found
+    return None
+
+
+def _cut(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " [...]"
+
+
+def _decontamination(stages: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    reports = [report for stage in stages for report in stage["decontamination"].values()]
+    return {
+        "samples": sum(report["samples"] for report in reports),
+        "removed": sum(report["removed"] for report in reports),
+    }
+
+
+def _dates(run: RunFolder, faults: list[str]) -> tuple[str, str] | None:
+    times = [event["time"] for event in _tried(run.read_events, [], faults) if "time" in event]
+    return (times[0], times[-1]) if times else None
+
+
+def _tried(read: Callable[[], Any], otherwise: Any, faults: list[str]) -> Any:
+    try:
+        return read()
+    except RunError as error:
+        if str(error) not in faults:
+            faults.append(str(error))
+        return otherwise

@@ -1,0 +1,34 @@
+"""`dunwu report` on the command line, and the report that a run ends with."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from click.testing import Result
+
+from dunwu.runs.digest import comparable_digest
+
+Invoke = Callable[..., Result]
+
+
+def test_it_is_written_into_the_run_folder_or_elsewhere(
+    invoke: Invoke, finished_run: Path, tmp_path: Path
+) -> None:
+    before = comparable_digest(finished_run)
+    result = invoke("report", finished_run)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.split() == [f"{finished_run / 'report.html'}", f"{finished_run / 'report.md'}"]
+    assert comparable_digest(finished_run) == before
+    assert invoke("report", finished_run, "-o", tmp_path / "new" / "folder").exit_code == 0
+    assert (tmp_path / "new" / "folder" / "report.html").read_bytes() == (
+        finished_run / "report.html"
+    ).read_bytes()
+
+
+def test_where_it_cannot_be_written_or_read(invoke: Invoke, finished_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = invoke("report", finished_run, "-o", tmp_path / "file")
+    assert result.exit_code != 0
+    assert "cannot be written to" in result.stderr
+    result = invoke("report", tmp_path / "nothing")
+    assert result.exit_code != 0
+    assert "is not a run folder" in result.stderr
