@@ -114,7 +114,8 @@ def test_an_ailment_is_marked_where_it_began(
             "meaning": "it runs away", "remedy": "lower the learning rate", "figures": ["kl"],
         }  # fmt: skip
         run.stage("r1_zero").note_diagnosis([found])
-    page = look(f"{dashboard(tmp_path / 'ill')}/#/run/ill/training").page
+    page = look(f"{dashboard(tmp_path / 'ill')}/#/run/ill/overview").page
+    page.get_by_role("link", name="KL blow-up, since step 9").click()
     ailment = page.locator(".diagnosis")
     expect(ailment.locator("summary")).to_have_text("KL blow-up since step 9")
     ailment.locator("summary").click()

@@ -20,8 +20,7 @@ def stage_series(view: RunView, stage: str, *, since: int, epoch: str | None) ->
     """Return the figures after step `since`, or all if the stage's files are not those of `epoch` any more.
 
     Returns:
-        {epoch, since, steps, columns, notes, evaluations, diagnoses, faults}: columns hold a value or None for each step, notes
-        are pairs of step and text.
+        {epoch, since, steps, columns, evaluations, diagnoses, faults}: columns hold a value or None for each step.
     """
     with view.lock:
         metrics, timings = view.tail(stage, "metrics.jsonl"), view.tail(stage, "timings.jsonl", shallow=True)

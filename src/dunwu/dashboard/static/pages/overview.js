@@ -90,7 +90,8 @@ function row(run, stage) {
     : h("a", { class: "stage-name", href: href(page, run.id, { stage: stage.name }) }, stage.name);
   return h("li", { class: `stage-row is-${stage.state}`, dataset: { stage: stage.name } },
     h("div", { class: "stage-what" }, name, h("span", { class: "stage-from" }, origin(stage))),
-    h("div", { class: "stage-how" }, stateMark(stage.state), progress(stage)),
+    h("div", { class: "stage-how" }, stateMark(stage.state), progress(stage), stage.diagnoses.map((d) =>
+      h("a", { class: d.ended === null ? "ailment" : "ailment over", href: href("training", run.id, { stage: stage.name }), title: d.evidence }, `${d.name}, ${d.when}`))),
     h("div", { class: "stage-figures" }, stage.headlines.map(headline)),
     h("div", { class: "stage-spark" }, stage.spark && stage.kind !== "comparison" ? [
       sparkline(stage.spark.values, `${sparkName(stage)} from ${number(stage.spark.values[0])} to ${number(stage.spark.values.at(-1))}`),

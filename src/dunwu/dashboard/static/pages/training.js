@@ -188,5 +188,5 @@ function joined(known, answer) {
   for (const name of new Set([...Object.keys(known.columns), ...Object.keys(answer.columns)])) {
     columns[name] = [...(known.columns[name] ?? new Array(count).fill(null)), ...(answer.columns[name] ?? new Array(more).fill(null))];
   }
-  return { ...answer, steps: [...known.steps, ...answer.steps], columns, notes: [...known.notes, ...answer.notes] };
+  return { ...answer, steps: [...known.steps, ...answer.steps], columns };
 }
