@@ -232,6 +232,27 @@ def test_two_runs_are_chosen_and_compared(
         assert page.evaluate("document.documentElement.scrollWidth") <= width, width
 
 
+def test_many_runs_are_filtered_and_odd_names_lead_to_their_runs(
+    tmp_path: Path, dashboard: Callable[..., str], look: Callable[..., Any]
+) -> None:
+    odd = "<i>50% #1?, new"
+    for name in (odd, *(f"seed-{i}" for i in range(9))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "events.jsonl").touch()
+    page = look(f"{dashboard(tmp_path)}/#/runs").page
+    expect(page.locator(".run")).to_have_count(10)
+    page.get_by_role("searchbox", name="Filter runs").fill("50%")
+    expect(page.locator(".run")).to_have_count(1)
+    page.locator(".run h2 a").click()
+    expect(page.locator("h1")).to_contain_text("<i>50% #1?")
+    page.get_by_role("link", name="Training").click()
+    expect(page.get_by_role("heading", name="No stage yet")).to_be_visible()
+    page.go_back()
+    page.go_back()
+    page.get_by_role("searchbox", name="Filter runs").fill("none such")
+    expect(page.get_by_text("No run matches “none such”.")).to_be_visible()
+
+
 def test_an_address_that_leads_nowhere_is_told(
     finished_run: Path, dashboard: Callable[..., str], look: Callable[..., Any]
 ) -> None:

@@ -90,11 +90,11 @@ class RunStore:
         for root in self.roots:
             for path in _run_folders(root, _DEPTH):
                 real = path.resolve()
-                if real in seen:
+                if real in seen:  # a link to it, or a root within another
                     continue
                 seen.add(real)
                 parts = path.relative_to(root).parts or (root.name or "run",)
-                yield RunEntry(_free("~".join(parts), ids), "/".join(parts), path)
+                yield RunEntry(_free("~".join(parts).replace(",", "."), ids), "/".join(parts), path)
 
 
 def _run_folders(folder: Path, depth: int) -> Iterator[Path]:

@@ -62,7 +62,7 @@ function card(run, chosen, onChoose) {
     h("div", { class: "run-choose" }, h("input", { type: "checkbox", id, checked: chosen.has(run.id), "aria-label": `Compare ${run.id}`,
       onchange: (event) => { event.target.checked ? chosen.add(run.id) : chosen.delete(run.id); onChoose(); } })),
     h("div", { class: "run-what" },
-      h("h2", {}, h("a", { href: href("overview", run.id) }, run.id)),
+      h("h2", {}, h("a", { id: `run-${run.id}`, href: href("overview", run.id) }, run.id)),
       h("p", { class: "small quiet num" }, [run.title === run.id ? null : run.title, run.seed === null || run.seed === undefined ? null : `seed ${run.seed}`,
         seconds ? duration(seconds) : null, run.updated ? ago(run.updated) : null].filter(Boolean).join(" · "))),
     h("div", { class: "run-how" }, stateMark(run.state),
