@@ -1,3 +1,4 @@
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -74,3 +75,11 @@ def test_a_general_prompt_has_no_reference_and_is_neither_right_nor_wrong(consol
     assert "0.75 (score 1.2)" in text
     assert not matches(rollout, Only.RIGHT)
     assert not matches(rollout, Only.WRONG)
+
+
+def test_rollouts_that_reflect_and_that_corrected_themselves(make_group):
+    group = make_group(1, True, False, True)
+    texts = ["<think> 7+8=16. Wait, 7+8=15. </think> 15", "<think> 7+8=16. Wait, 7+8=15. </think> 15", "15"]
+    rollouts = [replace(r, text=text) for r, text in zip(group.rollouts, texts, strict=True)]
+    assert [matches(r, Only.REFLECTING) for r in rollouts] == [True, True, False]
+    assert [matches(r, Only.CORRECTED) for r in rollouts] == [True, False, False]  # the second one is wrong

@@ -45,6 +45,15 @@ def test_nothing_that_matches_says_what_there_is(invoke, finished_run):
     assert "no rollout is right" in invoke("show", finished_run, "--prompt", "p21", "--only", "right").stdout
 
 
+def test_rollouts_with_a_text_in_completion_or_question(invoke, finished_run):
+    everything = invoke("show", finished_run, "--step", 4, "--limit", 0).stdout
+    question = next(line for line in everything.splitlines() if "│" in line).strip("│ ")
+    found = invoke("show", finished_run, "--step", 4, "--contains", question.upper()).stdout
+    assert question in found
+    nothing = invoke("show", finished_run, "--contains", "nowhere to be found", "--only", "right").stdout
+    assert "no rollout is right and with 'nowhere to be found'" in nothing
+
+
 def test_an_evaluations_samples(invoke, finished_run):
     result = invoke("show", finished_run, "--evaluation", "before")
     assert "evaluation before: 2 of 2 groups" in result.stdout

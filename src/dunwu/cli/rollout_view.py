@@ -9,6 +9,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from dunwu.cli.thinking import styled
+from dunwu.functional.reflection import checks_itself
 from dunwu.records import RewardPart, Rollout, RolloutGroup
 
 
@@ -18,6 +19,10 @@ class Only(StrEnum):
     RIGHT = "right"
     WRONG = "wrong"
     TRUNCATED = "truncated"
+    REFLECTING = "reflecting"
+    """Holds a reflection word."""
+    CORRECTED = "corrected"
+    """Went wrong, noticed it, and ended right, as far as a rule can see."""
 
 
 def matches(rollout: Rollout, only: Only | None) -> bool:
@@ -29,8 +34,21 @@ def matches(rollout: Rollout, only: Only | None) -> bool:
             return rollout.reward.correct is False
         case Only.TRUNCATED:
             return rollout.completion.finish_reason == "length"
+        case Only.REFLECTING:
+            return checks_itself(rollout.text)
+        case Only.CORRECTED:
+            return rollout.reward.correct is True and _corrected_itself(rollout)
         case None:
             return True
+
+
+def _corrected_itself(rollout: Rollout) -> bool:
+    from dunwu.analysis.rollout_rows import (
+        thinking_end,
+    )  # here: they load pyarrow, which other commands do without
+    from dunwu.analysis.self_correction import find_correction
+
+    return find_correction(rollout.text, rollout.reward.answer, thinking_end(rollout.text)) is not None
 
 
 def group_panel(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,9 @@ def show(
     ] = None,
     prompt: Annotated[str | None, typer.Option(help="Only the problem with this id.")] = None,
     only: Annotated[Only | None, typer.Option(help="Only such rollouts.")] = None,
+    contains: Annotated[
+        str | None, typer.Option(help="Only rollouts with this text in completion or question, in any case.")
+    ] = None,
     limit: Annotated[int, typer.Option(help="Most groups; 0: all.")] = 3,
     full: Annotated[bool, typer.Option("--full", help="Show long completions whole.")] = False,
     digest: Annotated[
@@ -62,7 +66,7 @@ def show(
         return
     console = Console()
     chosen = folder.stage(stage) if stage else _last_begun(folder)
-    if step is None and evaluation is None and prompt is None and only is None:
+    if step is None and evaluation is None and prompt is None and only is None and contains is None:
         _print_overview(console, folder, chosen)
     if evaluation is not None:
         _require_evaluation(chosen, evaluation)
@@ -77,7 +81,8 @@ def show(
                 console.print("no rollouts yet")
             return
         title, groups = found
-    _print_groups(console, f"{chosen.name}, {title}", groups, prompt, only, limit or None, full=full)
+    choice = _Choice(prompt, only, contains)
+    _print_groups(console, f"{chosen.name}, {title}", groups, choice, limit or None, full=full)
 
 
 def _has_no_rollouts(folder: RunFolder, chosen: StageFolder) -> bool:
@@ -173,24 +178,40 @@ def decontamination_lines(stage: StageFolder) -> Iterator[Text]:
             )
 
 
+@dataclass(frozen=True)
+class _Choice:
+    """Which rollouts to show; None: whatever they are."""
+
+    prompt: str | None
+    only: Only | None
+    contains: str | None
+
+    def members(self, group: RolloutGroup) -> list[int]:
+        """Return the places of a group's rollouts that are to be shown."""
+        if self.prompt is not None and group.prompt.problem.id != self.prompt:
+            return []
+        text = (self.contains or "").lower()
+        asked = text in group.prompt.problem.question.lower()
+        return [
+            i
+            for i, rollout in enumerate(group.rollouts)
+            if matches(rollout, self.only) and (asked or text in rollout.text.lower())
+        ]
+
+
 def _print_groups(
     console: Console,
     title: str,
     groups: Sequence[tuple[RolloutGroup, bool]],
-    prompt: str | None,
-    only: Only | None,
+    choice: _Choice,
     limit: int | None,
     *,
     full: bool,
 ) -> None:
-    shown = list(_selected(groups, prompt, only))
+    chosen = [(group, choice.members(group), dropped) for group, dropped in groups]
+    shown = [(group, members, dropped) for group, members, dropped in chosen if members]
     if not shown:
-        known = sorted({group.prompt.problem.id for group, _ in groups})
-        if prompt is not None and prompt not in known:
-            near = difflib.get_close_matches(prompt, known, n=5, cutoff=0.3) or known[:5]
-            console.print(Text(f"{title}: no problem {prompt}; there are for example {', '.join(near)}"))
-        else:
-            console.print(Text(f"{title}: no rollout is {only}"))
+        console.print(Text(f"{title}: {_nothing(groups, choice)}"))
         return
     count = len(shown) if limit is None else min(limit, len(shown))
     more = "" if count == len(shown) else f" (--limit 0 shows all {len(shown)})"
@@ -201,11 +222,11 @@ def _print_groups(
         )
 
 
-def _selected(
-    groups: Sequence[tuple[RolloutGroup, bool]], prompt: str | None, only: Only | None
-) -> Iterator[tuple[RolloutGroup, list[int], bool]]:
-    for group, dropped in groups:
-        if prompt is None or group.prompt.problem.id == prompt:
-            members = [i for i, rollout in enumerate(group.rollouts) if matches(rollout, only)]
-            if members:
-                yield group, members, dropped
+def _nothing(groups: Sequence[tuple[RolloutGroup, bool]], choice: _Choice) -> str:
+    known = sorted({group.prompt.problem.id for group, _ in groups})
+    if choice.prompt is not None and choice.prompt not in known:
+        near = difflib.get_close_matches(choice.prompt, known, n=5, cutoff=0.3) or known[:5]
+        return f"no problem {choice.prompt}; there are for example {', '.join(near)}"
+    wanted = [choice.only] if choice.only is not None else []
+    wanted += [f"with {choice.contains!r}"] if choice.contains is not None else []
+    return f"no rollout is {' and '.join(wanted)}"
