@@ -39,3 +39,13 @@ def test_logits_are_float32():
 def test_a_model_without_output_layer_is_refused(tiny_model):
     with pytest.raises(ModelError, match="has no linear output layer"):
         find_head(tiny_model("llama").base_model)
+
+
+@pytest.mark.parametrize("family_name", ["llama", "gemma2", "granite"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_logits_to_sample_from_are_the_same_numbers(family_name, dtype, tiny_model):
+    head = find_head(tiny_model(family_name, dtype=dtype))
+    hidden = torch.randn(3, head.weight_VD.shape[1], generator=torch.Generator().manual_seed(3)).to(dtype)
+    narrow = head.sampling_logits(hidden)
+    assert narrow.dtype == (dtype if head.softcap is None else torch.float32)
+    assert torch.equal(narrow.float(), head.logits(hidden))

@@ -35,6 +35,14 @@ class Head:
         """(B, V) float32, through the layer (whose weights may be tiled)."""
         return self._shaped(self.layer(self._scaled(hidden_BD)))
 
+    def sampling_logits(self, hidden_BD: Tensor) -> Tensor:
+        """The same numbers (B, V), left in the dtype of the model where nothing is done to them after the product: half the
+        memory of a large vocabulary."""
+        if self.softcap is None:
+            product_BV: Tensor = self.layer(self._scaled(hidden_BD))
+            return product_BV
+        return self.logits(hidden_BD)
+
     def logits_of_weights(self, hidden_BD: Tensor) -> Tensor:
         """(B, V) float32, from the weights alone: what the trainer computes, whatever else the layer does."""
         return self._shaped(functional.linear(self._scaled(hidden_BD), self.weight_VD, self.bias_V))

@@ -125,7 +125,7 @@ class Policy:
         """Run prompts, packed, and store their keys and values in their places.
 
         Returns:
-            The logits (len(prompts), V) that follow each prompt, float32.
+            The logits (len(prompts), V) that follow each prompt; see `Head.sampling_logits`.
         """
         lengths = [len(prompt.token_ids) for prompt in prompts]
         ends = list(accumulate(lengths))
@@ -137,7 +137,7 @@ class Policy:
         hidden_TD = self._run(
             token_ids_T, position_ids_T, PrefillContext(plan, cache, places_T, position_ids_T)
         )
-        return self.head.logits(hidden_TD.index_select(0, self._tensor(ends) - 1))
+        return self.head.sampling_logits(hidden_TD.index_select(0, self._tensor(ends) - 1))
 
     @phase("decode")
     @torch.inference_mode()
@@ -149,11 +149,11 @@ class Policy:
             own_B: int64, how many tokens each sequence has added to its prompt before this one.
             running: which prompt each sequence continues.
         Returns:
-            The logits (B, V) that follow, float32.
+            The logits (B, V) that follow; see `Head.sampling_logits`.
         """
         context = DecodeContext(cache, running, own_B)
         run = self._run if self._stack is None else self._stack.run
-        return self.head.logits(run(token_ids_B, running.prompt_lengths_B + own_B, context))
+        return self.head.sampling_logits(run(token_ids_B, running.prompt_lengths_B + own_B, context))
 
     @contextmanager
     def many_steps(self) -> Iterator[None]:
