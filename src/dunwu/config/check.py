@@ -38,6 +38,7 @@ from dunwu.config.sampled_data import SampledDataConfig
 from dunwu.config.sft import SftChatTemplate, SftConfig
 from dunwu.config.stage import Stage
 from dunwu.config.task import ChatTemplate, FileTask, GeneralWorldKind, ReasoningGymTask, WorldTask
+from dunwu.config.tracking import missing_trackers
 from dunwu.config.training import ModelConfig
 from dunwu.errors import ConfigError
 
@@ -83,6 +84,7 @@ def recipe_problems(recipe: Recipe) -> Problems:
 
 
 def _all_problems(recipe: Recipe) -> Iterator[str]:
+    yield from map(Missing, missing_trackers(recipe.trackers))
     for name, model in recipe.all_models.items():
         key = "model" if name == BASE else f"models.{name}"
         for problem in model_problems(model.path):

@@ -9,6 +9,7 @@ from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.chain import BASE, RecipeFaultsError, chain_faults, first_model
 from dunwu.config.decontamination import DecontaminationConfig
 from dunwu.config.stage import Stage
+from dunwu.config.tracking import Tracker
 from dunwu.config.training import ModelConfig
 
 
@@ -22,6 +23,8 @@ class Recipe(ConfigModel):
     models: dict[StageName, ModelConfig] = Field(default_factory=dict)
     """Further models, by the names that stages call them, for example a student to distil into."""
     decontamination: DecontaminationConfig | None = DecontaminationConfig()
+    trackers: tuple[Tracker, ...] = ()
+    """Where figures are sent besides the run folder: "tensorboard", "wandb", "mlflow", "trackio"."""
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
 
     @property

@@ -45,6 +45,7 @@ from dunwu.stages.reasoning_rl import run_reasoning_rl
 from dunwu.stages.rejection_sampling import run_rejection_sampling
 from dunwu.stages.reward_model import run_reward_model
 from dunwu.stages.sft import run_sft
+from dunwu.tracking.tracked_progress import tracked
 
 WHOLE = Selection()
 
@@ -68,14 +69,14 @@ def run_recipe(
         RunError: the folder holds stages that were made with something else, and `rerun_changed` is not set.
         DunwuError: whatever a stage finds wrong; the run folder can be continued with the same call.
     """
-    with RunFolder.open(run_dir, recipe) as run:
+    with RunFolder.open(run_dir, recipe) as run, tracked(progress, recipe, run_dir) as told:
         _fetch_models(recipe)
         hashes = HashCache(run.path / CACHE_NAME)
         links = plan_chain(run, selection, hashes, outputs="check")
         hashes.save()
         require_runnable(links, run_dir, rerun_changed=rerun_changed)
         run.adopt_recipe()
-        logged = LoggedProgress(progress, run)
+        logged = LoggedProgress(told, run)
         runner = _Runner(run, hashes, logged, Decontamination(recipe), rerun_changed, profile)
         for link in links:
             if link.selected and link.damage:

@@ -13,8 +13,7 @@ from dunwu.runs.wall_clock import RECORD_NAME, WALL_CLOCK_FILES, WALL_CLOCK_FOLD
 _LEFT_OUT = {*WALL_CLOCK_FILES, LOCK_NAME, CACHE_NAME, "curves.png"}  # the picture is drawn by whoever looks
 _PARTLY_WALL_CLOCK = ("summary.json", RECORD_NAME)
 
-REPORT_PREFIX = "report."
-"""How the names of a report's files begin; no stage's folder has a dot in its name."""
+_OF_READERS = ("report.", "tracking.")  # files of reports and trackers; no stage's folder has a dot in its name
 
 
 def comparable_digest(path: Path) -> dict[str, str]:
@@ -45,6 +44,6 @@ def _is_beside(name: str, inner: str = "") -> bool:
     return (
         is_aside(name)
         or name == DERIVED_NAME
-        or name.startswith(REPORT_PREFIX)
+        or name.startswith(_OF_READERS)
         or inner in WALL_CLOCK_FOLDERS
     )
