@@ -25,6 +25,7 @@ from dunwu.runs.rollout_files import RolloutFile, evaluation_files, rollout_file
 
 _AT_ONCE_SECONDS = 0.3
 """As long as an index is waited for before it is shown as far as it is."""
+_SETTLED_NS = 2_000_000_000
 _LOOK_AGAIN_SECONDS = 1.0
 """For so long a whole index counts as up to date."""
 
@@ -119,6 +120,7 @@ class StageIndex:
         self._state: Any = None
         self._snapshot: Snapshot | None = None
         self._looked = 0.0
+        self._folders: list[int] | None = None
         self.trouble = ""
         """Why the index cannot be kept, if it cannot."""
 
@@ -154,6 +156,17 @@ class StageIndex:
         if self._thread is not None:
             self._thread.join()
 
+    def _folder_times(self) -> list[int] | None:
+        """Return when files were last added to the folders or taken away; None: so lately that another could follow unseen."""
+        folders = [self._run / self._stage / ("evaluation" if self._evaluations else "rollouts")]
+        folders += [] if self._evaluations else index_folders(self._run, self._stage)
+        try:
+            times = [folder.stat().st_mtime_ns for folder in folders if folder.is_dir()]
+        except OSError:
+            return None
+        settled = time.time_ns() - _SETTLED_NS
+        return times if times and all(at < settled for at in times) else None
+
     def _list(self) -> list[RolloutFile]:
         folder = self._run / self._stage
         return evaluation_files(folder) if self._evaluations else rollout_files(folder)
@@ -168,6 +181,15 @@ class StageIndex:
             ):
                 return self._snapshot
             self._looked = now
+            folders = self._folder_times()
+            if (
+                self._snapshot is not None
+                and self._snapshot.complete
+                and folders is not None
+                and folders == self._folders
+            ):
+                return self._snapshot
+            self._folders = folders
             files = self._list()
             if set(self._drawn) - set(files):
                 self._drawn = {file: found for file, found in self._drawn.items() if file in set(files)}

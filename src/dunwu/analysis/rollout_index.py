@@ -125,12 +125,9 @@ def index_folders(run: Path, stage: str) -> list[Path]:
 
 def read_block(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read some columns of a block's rows, text as dictionaries."""
-    return pq.read_table(
-        path,
-        columns=list(columns),
-        read_dictionary=[c for c in columns if c in _DICTIONARIES],
-        use_threads=False,
-    ).replace_schema_metadata(None)
+    texts = [name for name in columns if name in _DICTIONARIES]
+    with pq.ParquetFile(path, read_dictionary=texts, memory_map=True) as file:
+        return file.read(columns=list(columns), use_threads=False).replace_schema_metadata(None)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -7,6 +7,7 @@ text reads them one after the other, for as long as it is given, and says where 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,10 +83,10 @@ def matching(snapshot: Snapshot, wanted: RolloutFilter) -> np.ndarray:
     Raises:
         RunError: the filter names something that cannot be.
     """
-    mask = np.ones(snapshot.num_rows, bool)
+    mask: np.ndarray | None = None
     for condition in _conditions(snapshot, wanted):
-        mask &= condition
-    return np.flatnonzero(mask)
+        mask = condition if mask is None else mask & condition
+    return np.arange(snapshot.num_rows) if mask is None else np.flatnonzero(mask)
 
 
 def ordered(snapshot: Snapshot, wanted: RolloutFilter, sort: Sort, *, descending: bool) -> np.ndarray:
@@ -248,8 +249,8 @@ def _sorted(snapshot: Snapshot, rows: np.ndarray, sort: Sort, descending: bool) 
         # newest first, and within one file the rollouts in their order
         if not descending:
             return rows
-        files = snapshot.file_of_row[rows]
-        return rows[np.argsort(-files, kind="stable")]
+        edges = np.searchsorted(rows, snapshot.starts)
+        return np.concatenate([rows[:0], *(rows[a:b] for a, b in pairwise(edges.tolist()))][::-1])
     values = snapshot.column(sort)[rows].astype(np.float32)
     values = np.where(np.isnan(values), np.float32(np.inf), -values if descending else values)
     return rows[np.argsort(values, kind="stable")]

@@ -63,8 +63,11 @@ class Evolution:
         bin_of_file = np.full(len(snapshot.files), -1, np.int32)
         bin_of_file[files] = np.arange(len(files)) * self.num_bins // max(1, len(files))
         self._bin_of_file = bin_of_file
-        self._bins = bin_of_file[snapshot.file_of_row] if self.num_bins else np.zeros(0, np.int32)
-        self.count = self._sum(np.ones(snapshot.num_rows, np.float32))
+        # Rows are in the order of their files, so each bin is a range of rows, and none is empty.
+        firsts = np.searchsorted(bin_of_file[files], np.arange(self.num_bins))
+        starts = snapshot.starts[np.asarray(files, np.int64)[firsts]] if self.num_bins else []
+        self._edges = np.append(starts, snapshot.num_rows).astype(np.int64)
+        self.count = np.diff(self._edges)
 
     def steps(self) -> list[tuple[int, int]]:
         """Return the first and the last step of each bin."""
@@ -79,14 +82,13 @@ class Evolution:
 
     def mean(self, values: np.ndarray, where: np.ndarray | None = None) -> list[float | None]:
         """Return the mean of a column in each bin, over the rows `where` holds; None where there are none."""
-        weights = np.ones(len(values), np.float32) if where is None else where
-        count, total = self._sum(weights), self._sum(np.where(weights, values, 0))
+        count = self.count if where is None else self._sum(where)
+        total = self._sum(values if where is None else values * where)
         return [float(t / c) if c else None for t, c in zip(total, count, strict=True)]
 
     def quantiles(self, values: np.ndarray, shares: tuple[float, ...]) -> list[list[float]]:
         """Return quantiles of a column in each bin, one list per share."""
-        edges = np.searchsorted(self._bins, np.arange(self.num_bins + 1))  # files, and so bins, are in order
-        found = [np.quantile(values[a:b], shares) for a, b in pairwise(edges)]
+        found = [np.quantile(values[a:b], shares) for a, b in pairwise(self._edges.tolist())]
         return [[float(row[i]) for row in found] for i in range(len(shares))]
 
     def word_counts(self) -> np.ndarray:
@@ -98,7 +100,10 @@ class Evolution:
         return counts
 
     def _sum(self, values: np.ndarray) -> np.ndarray:
-        return np.bincount(self._bins, weights=values, minlength=self.num_bins)
+        if not self.num_bins:
+            return np.zeros(0)
+        kind = np.int64 if values.dtype.kind in "bi" else np.float64
+        return np.add.reduceat(values, self._edges[:-1], dtype=kind)
 
 
 def evolve(snapshot: Snapshot) -> dict[str, Any]:
@@ -123,7 +128,7 @@ def _evolve(curves: Evolution, snapshot: Snapshot) -> dict[str, Any]:
     low, median, high = curves.quantiles(tokens, (0.1, 0.5, 0.9))
     return {
         "steps": curves.steps(),
-        "completions": curves.count.astype(int).tolist(),
+        "completions": curves.count.tolist(),
         "words": {word: per_1000[:, place].tolist() for place, word in enumerate(WORDS)},
         "onsets": [_plain_onset(onset) for onset in onsets(curves.steps(), counts, curves.count)],
         "reflects": curves.mean(reflects),

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from dunwu.analysis.index_store import IndexStore, Snapshot
-from dunwu.analysis.marks import guessed_form, opened, pieces
+from dunwu.analysis.marks import foreign_runs, guessed_form, mixes, opened, pieces
 from dunwu.analysis.rollout_query import file_of, read_group, read_rows, visits
 from dunwu.analysis.rollout_rows import WORDS, thinking_end
 from dunwu.analysis.self_correction import KINDS, find_correction
@@ -26,16 +26,9 @@ from dunwu.runs.rollout_files import evaluation_files, find_file, rollout_files,
 PREVIEW_CHARS = 1200
 _FORM: TypeAdapter[OutputForm] = TypeAdapter(OutputForm)
 _LISTED = (
-    "prompt_id",
-    "question",
-    "prompt",
-    "language",
-    "reference",
-    "answer",
-    "completion",
-    "group",
-    "sample_index",
-)
+    "prompt_id", "question", "prompt", "language", "reference", "answer", "completion", "group", "sample_index", "reward",
+    "advantage", "correct", "num_tokens", "finish_reason", "dropped",
+)  # fmt: skip
 _DAMAGES_SHOWN = 5
 
 
@@ -178,24 +171,29 @@ class RolloutReader:
     ) -> dict[str, Any]:
         fact = snapshot.files[int(snapshot.file_of_row[row])]
         text = record["completion"]
-        figures = {
-            name: _plain(snapshot.column(name)[row])
-            for name in ("reward", "advantage", "tokens", "truncated", "dropped")
-        }
+        names = (
+            "group",
+            "prompt_id",
+            "question",
+            "language",
+            "reference",
+            "answer",
+            "reward",
+            "advantage",
+            "correct",
+            "dropped",
+        )
+        foreign = foreign_runs(text, record["language"], record["question"])
         return {
             "rollout": fact.number,
             "label": fact.label,
             "step": fact.first_step,
             "row": record["row"],
-            **{
-                name: record[name]
-                for name in ("group", "prompt_id", "question", "language", "reference", "answer")
-            },
+            **{name: record[name] for name in names},
             "sample": record["sample_index"],
-            **figures,
-            "correct": _verdict(int(snapshot.column("correct")[row])),
-            "mixed": bool(snapshot.column("mixed")[row]),
-            "reflections": int(snapshot.column("reflections")[row]),
+            "tokens": record["num_tokens"],
+            "truncated": record["finish_reason"] == "length",
+            "mixed": mixes(*foreign[1:]),
             "characters": len(text),
             "pieces": self._pieces(place, record, None if whole else PREVIEW_CHARS),
         }
