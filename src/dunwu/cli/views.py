@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dunwu.cli.figures import FIGURES, StepHistory, duration, share, size, sparkline, speeds
+from dunwu.functional.diagnosis.watch import heard
 
 _HEARTBEAT_SECONDS = 30.0
 _SPARKLINE_WIDTH = 40
@@ -27,6 +28,8 @@ class RunView:
         self.stage = ""
         self.history = StepHistory(0, 0)
         self._said: set[str] = set()
+        self.ailments: list[str] = []
+        """What ails the stage now, as it was told."""
 
     def __enter__(self) -> Self:
         return self
@@ -40,10 +43,15 @@ class RunView:
         self.stage = name
         self.history = StepHistory(num_steps, done_steps)
         self._said.clear()
+        self.ailments = []
         since = f", going on after step {done_steps}" if done_steps else ""
         self.console.print(Text(f"stage {name}: {num_steps} steps{since}", style="bold"))
 
     def message(self, text: str) -> None:
+        told = heard(text)
+        if told is not None:
+            name, begins = told
+            self.ailments = [other for other in self.ailments if other != name] + [name] * begins
         # The same diagnosis comes with other numbers at every step; saying it once is enough.
         gist = re.sub(r"[-+]?\d[\d.]*(e[-+]?\d+)?", "#", text)
         if gist not in self._said:
@@ -128,6 +136,8 @@ class LiveView(RunView):
             yield _bar(what, done, total, "")
         if history.metrics:
             yield _figures(history)
+        if self.ailments:
+            yield Text(f"ailing: {', '.join(self.ailments)} (what helps is said above)", style="bold yellow")
         last = [speeds(history.timings)]
         if history.timings.get("peak_memory_bytes"):
             last.append(f"peak memory {size(history.timings['peak_memory_bytes'])}")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dunwu.functional.diagnosis.watch import Watch, diagnoses_of
+from dunwu.functional.diagnosis.watch import Watch, spoken
 from dunwu.stages.context import StageContext
 
 
@@ -43,8 +43,4 @@ class Diagnosing:
 
     def _say(self, records: Sequence[Mapping[str, Any]]) -> None:
         for record in records:
-            if record["state"] == "begins":
-                text = diagnoses_of([record])[0].text
-            else:
-                text = f"{record['name']} is over; it was last seen at step {record['ended']}"
-            self._context.progress.message(f"step {record['step']}: diagnosis: {text}")
+            self._context.progress.message(spoken(record))

@@ -3,6 +3,7 @@
 Called by the RL loop after each step and each evaluation, and by readers of runs that left no record of it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -196,6 +197,23 @@ def diagnoses_of(records: Iterable[Mapping[str, Any]]) -> list[Diagnosis]:
             last = max(i for i, diagnosis in enumerate(found) if diagnosis.name == record["name"])
             found[last] = replace(found[last], ended=record["ended"])
     return found
+
+
+def spoken(record: Mapping[str, Any]) -> str:
+    """Write a record as a message for whoever watches the training."""
+    if record["state"] == "begins":
+        return f"step {record['step']}: diagnosis: {diagnoses_of([record])[0].text}"
+    return f"step {record['step']}: diagnosis: {record['name']} is over; it was last seen at step {record['ended']}"
+
+
+def heard(message: str) -> tuple[str, bool] | None:
+    """Tell from a message of `spoken` which ailment begins (True) or is over (False); None for any other message."""
+    match = re.match(
+        r"step \d+: diagnosis: (?:(?P<begins>[^:]+?), since step|(?P<ends>[^:]+?) is over;)", message
+    )
+    if match is None:
+        return None
+    return (match["begins"], True) if match["begins"] else (match["ends"], False)
 
 
 def _begins(found: Diagnosis) -> dict[str, Any]:
