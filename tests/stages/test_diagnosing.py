@@ -1,12 +1,15 @@
 """Ailments of real training: said when they begin, kept in the run folder, found again by who has no record of them."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dunwu.config.recipe import Recipe
 from dunwu.errors import RunError
 from dunwu.pipeline.run import run_recipe
+from dunwu.runs.digest import comparable_digest
 from dunwu.runs.folder import RunFolder
 from dunwu.runs.progress import QuietProgress
 from dunwu.runs.stage_folder import StageFolder
@@ -99,3 +102,24 @@ def test_the_record_goes_back_with_the_stage(ill: tuple[StageFolder, QuietProgre
         stage.rewind(1)
         assert [diagnosis.name for diagnosis in stage.diagnoses()] == ["repetition"]
     assert folder.path.parent != tmp_path
+
+
+@pytest.mark.parametrize("dies_at", [3, 6, 9])
+def test_a_run_that_broke_off_and_goes_on_has_the_same_record(
+    dies_at: int, ill: tuple[StageFolder, QuietProgress], tmp_path: Path
+) -> None:
+    """The record holds lines of steps 4 and 8; checkpoints are made after 4 and 8."""
+
+    class Dies(QuietProgress):
+        def step(self, step: int, metrics: Mapping[str, Any], timings: Mapping[str, Any]) -> None:
+            if step == dies_at:
+                raise KeyboardInterrupt
+
+    recipe = Recipe.model_validate(RECIPE)
+    with pytest.raises(KeyboardInterrupt):
+        run_recipe(recipe, tmp_path / "run", Dies())
+    progress = QuietProgress()
+    run_recipe(recipe, tmp_path / "run", progress)
+    assert comparable_digest(tmp_path / "run") == comparable_digest(ill[0].run.path)
+    said = [text for text in progress.messages if "diagnosis: " in text]
+    assert len(said) == sum(step > (dies_at - 1) // 4 * 4 for step in (4, 8))
