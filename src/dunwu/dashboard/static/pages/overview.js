@@ -15,6 +15,7 @@ export default {
   title: "Chain",
   mount(el, context) {
     let shown = "";
+    fill(el, h("p", { class: "quiet" }, "Reading the run…"));
     context.onRun((run) => {
       const text = JSON.stringify(run);
       if (text === shown) return;

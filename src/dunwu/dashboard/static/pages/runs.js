@@ -13,7 +13,7 @@ export default {
   mount(el, context) {
     const chosen = new Set();
     let runs = [], wanted = "";
-    const list = h("ul", { class: "runs" });
+    const list = h("ul", { class: "runs" }, h("li", { class: "quiet" }, "Looking for runs…"));
     const compare = h("a", { class: "button", role: "link", "aria-disabled": "true" }, "Compare");
     const filter = h("input", { type: "search", placeholder: "Name, recipe or state", "aria-label": "Filter runs",
       oninput: (event) => { wanted = event.target.value.toLowerCase(); drawList(); } });

@@ -14,6 +14,7 @@ export default {
     let wanted = context.params.get("stage");
     let first = true;
     let asking = null;
+    fill(el, h("p", { class: "quiet" }, "Reading the table…"));
     const address = () => apiPath(["runs", context.runId, "table"], { stage: wanted });
     const draw = (data) => fill(el, page(data, context, (name) => {
       wanted = name;

@@ -33,7 +33,7 @@ class TrainingPage {
     this.status = h("p", { class: "stage-line num" });
     this.faults = h("div", {});
     this.diagnoses = h("div", {});
-    this.charts = h("div", {});
+    this.charts = h("div", {}, h("p", { class: "quiet" }, "Reading the figures…"));
     this.stepBox = h("output", { class: "step-now num", "aria-live": "off" }, "all steps");
     fill(el, this.head, this.faults, this.diagnoses, this.charts);
     const recolor = () => this.board.redraw();
