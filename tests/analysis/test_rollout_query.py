@@ -7,6 +7,7 @@ from dunwu.analysis.rollout_query import (
     SORTS,
     RolloutFilter,
     file_of,
+    first_of_each_group,
     matching,
     ordered,
     page,
@@ -155,6 +156,16 @@ def test_a_group_is_read_with_what_led_to_its_advantages(snapshot):
         read_group(file.path, 7)
     with pytest.raises(RunError, match="no rollout 9"):
         file_of(snapshot, 9)
+
+
+@pytest.mark.parametrize("sort", ["step", "tokens"])
+def test_each_group_is_met_once_whatever_the_order(snapshot, sort):
+    rows = ordered(snapshot, RolloutFilter(), sort, descending=True)
+    keys = [(int(snapshot.file_of_row[row]), int(snapshot.column("group")[row])) for row in rows]
+    expected = [place for place, key in enumerate(keys) if key not in keys[:place]]
+    assert first_of_each_group(snapshot, rows).tolist() == expected
+    assert len(expected) == 6
+    assert first_of_each_group(snapshot, rows[:0]).tolist() == []
 
 
 def test_a_problem_through_time(snapshot):

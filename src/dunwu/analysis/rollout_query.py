@@ -190,6 +190,16 @@ def visits(snapshot: Snapshot, prompt_id: str) -> list[tuple[int, ...]]:
     return [tuple(members) for members in groups.values()]
 
 
+def first_of_each_group(snapshot: Snapshot, rows: np.ndarray) -> np.ndarray:
+    """Return the places in `rows` at which a group is met that none before belongs to, in order."""
+    key = snapshot.file_of_row[rows].astype(np.int64) << 32 | snapshot.column("group")[rows]
+    heads = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.zeros(0, np.int64)
+    _, first = np.unique(
+        key[heads], return_index=True
+    )  # sorted by time, each group is met once: heads are few
+    return heads[np.sort(first)]
+
+
 def file_of(snapshot: Snapshot, number: int, label: str = "") -> tuple[RolloutFile, int]:
     """Return a rollout's file, or that of an evaluation, and its place in the snapshot.
 

@@ -65,7 +65,7 @@ class Evolution:
         self._bin_of_file = bin_of_file
         # Rows are in the order of their files, so each bin is a range of rows, and none is empty.
         firsts = np.searchsorted(bin_of_file[files], np.arange(self.num_bins))
-        starts = snapshot.starts[np.asarray(files, np.int64)[firsts]] if self.num_bins else []
+        starts = snapshot.starts[np.asarray(files, np.int64)[firsts]]
         self._edges = np.append(starts, snapshot.num_rows).astype(np.int64)
         self.count = np.diff(self._edges)
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from dunwu.analysis.index_store import IndexStore, Snapshot
 from dunwu.analysis.marks import foreign_runs, guessed_form, mixes, opened, pieces
-from dunwu.analysis.rollout_query import file_of, read_group, read_rows, visits
+from dunwu.analysis.rollout_query import file_of, first_of_each_group, read_group, read_rows, visits
 from dunwu.analysis.rollout_rows import WORDS, thinking_end
 from dunwu.analysis.self_correction import KINDS, find_correction
 from dunwu.analysis.text_diff import difference, likeness
@@ -120,9 +120,7 @@ class RolloutReader:
         self, place: Place, snapshot: Snapshot, rows: np.ndarray, offset: int, limit: int
     ) -> dict[str, Any]:
         """Return a page of the groups that some rollouts belong to, in the order of the rollouts."""
-        key = snapshot.file_of_row[rows].astype(np.int64) << 32 | snapshot.column("group")[rows]
-        _, first = np.unique(key, return_index=True)
-        order = np.sort(first)
+        order = first_of_each_group(snapshot, rows)
         heads = rows[order[offset : offset + limit]].tolist()
         records = read_rows(snapshot, heads, ("prompt_id", "question", "language", "kind", "reference"))
         listed = [self._group_line(snapshot, row, record) for row, record in zip(heads, records, strict=True)]
