@@ -121,6 +121,9 @@ class StageIndex:
         self._snapshot: Snapshot | None = None
         self._looked = 0.0
         self._folders: list[int] | None = None
+        self._listed: tuple[list[RolloutFile], list[tuple[Sequence[FileFacts], Path | pa.Table]]] | None = (
+            None
+        )
         self.trouble = ""
         """Why the index cannot be kept, if it cannot."""
 
@@ -180,20 +183,18 @@ class StageIndex:
                 and now - self._looked < _LOOK_AGAIN_SECONDS
             ):
                 return self._snapshot
-            self._looked = now
-            folders = self._folder_times()
-            if (
-                self._snapshot is not None
-                and self._snapshot.complete
-                and folders is not None
-                and folders == self._folders
-            ):
-                return self._snapshot
-            self._folders = folders
-            files = self._list()
-            if set(self._drawn) - set(files):
-                self._drawn = {file: found for file, found in self._drawn.items() if file in set(files)}
-            parts = self._parts(files)
+            if self._listed is None or now - self._looked >= _LOOK_AGAIN_SECONDS:
+                self._looked = now
+                folders = self._folder_times()
+                whole = self._snapshot is not None and self._snapshot.complete
+                if self._snapshot is not None and whole and folders is not None and folders == self._folders:
+                    return self._snapshot
+                self._folders = folders
+                files = self._list()
+                known = set(files)
+                self._drawn = {file: found for file, found in list(self._drawn.items()) if file in known}
+                self._listed = (files, self._parts(files))
+            files, parts = self._listed
             in_blocks = {fact.number for facts, _ in parts for fact in facts}
             loose = [file for file in files if self._evaluations or file.number not in in_blocks]
             drawn = [self._drawn[file] for file in loose if file in self._drawn]
