@@ -50,7 +50,7 @@ def pipeline(monkeypatch):
     stand_in.calls = []
     stand_in.behave = make_one_step
 
-    def run_recipe(recipe, folder, progress, selection, *, rerun_changed):
+    def run_recipe(recipe, folder, progress, selection, *, rerun_changed, profile=False):
         stand_in.asked = selection, rerun_changed
         stand_in.calls.append((recipe, folder, progress))
         stand_in.behave(recipe, folder, progress)
@@ -71,6 +71,7 @@ def test_a_recipe_is_handed_to_the_pipeline(invoke, file, pipeline):
     assert "new run in runs/test" in result.stdout
     assert "everything is in      runs/test" in result.stdout
     assert Path("runs/test/curves.png").read_bytes().startswith(b"\x89PNG")
+    assert Path("runs/test/report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_the_run_folder_can_be_chosen_and_is_continued(invoke, file, pipeline):

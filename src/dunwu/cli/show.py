@@ -227,6 +227,6 @@ def _nothing(groups: Sequence[tuple[RolloutGroup, bool]], choice: _Choice) -> st
     if choice.prompt is not None and choice.prompt not in known:
         near = difflib.get_close_matches(choice.prompt, known, n=5, cutoff=0.3) or known[:5]
         return f"no problem {choice.prompt}; there are for example {', '.join(near)}"
-    wanted = [choice.only] if choice.only is not None else []
+    wanted: list[str] = [choice.only] if choice.only is not None else []
     wanted += [f"with {choice.contains!r}"] if choice.contains is not None else []
     return f"no rollout is {' and '.join(wanted)}"
