@@ -5,6 +5,7 @@ A step's time is from there to the end of its optimizer update: generation, rewa
 and backward, AdamW.
 """
 
+import math
 import tempfile
 import time
 from typing import Any
@@ -112,7 +113,9 @@ def row(workload: StepWorkload, question: str) -> dict[str, Any]:
 
 def trainer_settings(workload: StepWorkload) -> dict[str, Any]:
     """What of GRPOConfig differs from its defaults, and why it is the fast choice: see README.md."""
-    micro_batch = min(workload.peer_micro_batch, workload.num_sequences)
+    micro_batch = math.gcd(
+        workload.peer_micro_batch, workload.num_sequences
+    )  # TRL's step is a whole number of them
     fixed = workload.shortest_tokens is None
     half = workload.dtype == "bfloat16"
     return {
