@@ -25,6 +25,7 @@ from dunwu.runs.rollout_files import RolloutFile, evaluation_files, rollout_file
 
 _AT_ONCE_SECONDS = 0.3
 """As long as an index is waited for before it is shown as far as it is."""
+_LARGE_FILES = 256
 _SETTLED_NS = 2_000_000_000
 _LOOK_AGAIN_SECONDS = 1.0
 """For so long a whole index counts as up to date."""
@@ -133,10 +134,10 @@ class StageIndex:
         snapshot = self._look()
         thread = self._thread
         if not snapshot.complete and thread is not None and thread.is_alive():
-            # With nothing to show yet the newest file is waited for; it takes no longer than this does.
+            # Of a large stage the newest file is waited for, of a small one all of them.
             while thread.is_alive() and time.monotonic() < deadline:
                 thread.join(0.02)
-                if not snapshot.num_rows and self._drawn:
+                if self._drawn and snapshot.num_files > _LARGE_FILES:
                     break
             snapshot = self._look()
         return snapshot

@@ -21,7 +21,7 @@ from dunwu.analysis.text_diff import difference, likeness
 from dunwu.config.output_form import OutputForm
 from dunwu.dashboard.errors import ApiError
 from dunwu.dashboard.store import RunStore
-from dunwu.runs.rollout_files import evaluation_files, find_file, rollout_files, stages_with_samples
+from dunwu.runs.rollout_files import count_rollouts, evaluation_files, find_file, stages_with_samples
 
 PREVIEW_CHARS = 1200
 _FORM: TypeAdapter[OutputForm] = TypeAdapter(OutputForm)
@@ -65,7 +65,7 @@ class RolloutReader:
         return [
             {
                 "name": name,
-                "rollouts": len(rollout_files(run / name)),
+                "rollouts": count_rollouts(run / name),
                 "evaluations": [file.label for file in evaluation_files(run / name)],
             }
             for name in stages_with_samples(run)

@@ -56,6 +56,11 @@ def rollout_files(stage: Path) -> list[RolloutFile]:
     return sorted(found, key=lambda file: file.number)
 
 
+def count_rollouts(stage: Path) -> int:
+    """Count the rollouts of a stage's folder, without looking at each."""
+    return sum(_ROLLOUT.fullmatch(entry.name) is not None for entry in _entries(stage / "rollouts"))
+
+
 def evaluation_files(stage: Path) -> list[RolloutFile]:
     """List the samples of a stage's evaluations, the earliest step first."""
     found = [
