@@ -148,8 +148,8 @@ def _also(row: Mapping[str, Any], roles: Mapping[str, int], last: str, table: Ma
     label, end = (table["columns"][roles[role]]["label"] for role in ("r1_zero", last))
     value = row["cells"][roles["r1_zero"]]["value"]
     return (
-        f"The first stage alone, {label}, comes to {value:.1%}; what the other stages are for is shown by the rows "
-        f"on form, language, helpfulness and harmlessness, where {label} and {end} differ."
+        f"The first stage alone, {label}, comes to {value:.1%}; what the other stages add up to {end} is to be looked for in the "
+        "other rows of the table below: readability, language, helpfulness and harmlessness."
     )
 
 

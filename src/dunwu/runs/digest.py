@@ -13,7 +13,10 @@ from dunwu.runs.wall_clock import RECORD_NAME, WALL_CLOCK_FILES, WALL_CLOCK_FOLD
 _LEFT_OUT = {*WALL_CLOCK_FILES, LOCK_NAME, CACHE_NAME, "curves.png"}  # the picture is drawn by whoever looks
 _PARTLY_WALL_CLOCK = ("summary.json", RECORD_NAME)
 
-_OF_READERS = ("report.", "tracking.")  # files of reports and trackers; no stage's folder has a dot in its name
+_OF_READERS = (
+    "report.",
+    "tracking.",
+)  # files of reports and trackers; no stage's folder has a dot in its name
 
 
 def comparable_digest(path: Path) -> dict[str, str]:
@@ -42,8 +45,5 @@ def comparable_digest(path: Path) -> dict[str, str]:
 
 def _is_beside(name: str, inner: str = "") -> bool:
     return (
-        is_aside(name)
-        or name == DERIVED_NAME
-        or name.startswith(_OF_READERS)
-        or inner in WALL_CLOCK_FOLDERS
+        is_aside(name) or name == DERIVED_NAME or name.startswith(_OF_READERS) or inner in WALL_CLOCK_FOLDERS
     )
