@@ -65,8 +65,9 @@ def test_memory_counts_spikes_that_are_over_and_children(start: Start) -> None:
         del spike
         channel.send()
         channel.await_step()
-        hungry = "import time; held = b'x' * (300 << 20); time.sleep(60)"
-        child = subprocess.Popen([sys.executable, "-c", hungry])
+        hungry = "import time; held = b'x' * (300 << 20); print('held', flush=True); time.sleep(60)"
+        child = subprocess.Popen([sys.executable, "-c", hungry], stdout=subprocess.PIPE)
+        child.stdout.readline()
         time.sleep(1.0)
         channel.send()
         channel.await_step()
