@@ -46,6 +46,18 @@ def test_marks_are_cut_off_and_the_answer_is_found():
     assert (found.thinking, found.content, found.answer) == ("I add.", "It is \\boxed{3}.", "3")
 
 
+def test_without_marks_a_cold_start_takes_all_for_thinking_and_other_data_for_an_answer():
+    text = "1+2=3. The answer is 3."
+    plain = {"output_form": {"kind": "plain"}, "accuracy": {"answer_from": "text"}}
+    for config, thinking in [
+        (ColdStartStage(task=WorldTask(), **plain), text),
+        (RejectionSamplingStage(task=WorldTask(), **plain), ""),
+    ]:
+        found = sampled(text, config=config)
+        assert (found.thinking, found.content) == (thinking, text)
+        assert found.answer.endswith("3.") or found.answer == "3"
+
+
 def test_unfinished_completions_go_no_further():
     assert sampled("<think> I add </think> <answer>3", reason="length").dropped == "cut"
     assert sampled("<think> I add").dropped == "thinking_not_closed"

@@ -1,6 +1,6 @@
 """Cold start: long chains of thought of R1-Zero made readable (facts.md section 3)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,7 @@ Rewriter = Annotated[NoRewrite | RulesRewrite | AskedModel | AskedEndpoint, Fiel
 class ColdStartStage(SampledDataConfig):
     """Cold-start data: sample R1-Zero, keep correct and readable completions, give each a summary (facts.md section 3)."""
 
+    plain_is_thinking: ClassVar[bool] = True
     kind: Literal["cold_start"] = "cold_start"
     name: StageName = "cold_start"
     rewriter: Rewriter = RulesRewrite()

@@ -78,6 +78,8 @@ class SampledDataConfig(ConfigModel):
 
     makes: ClassVar[frozenset[Product]] = frozenset({"data"})
     data_files: ClassVar[tuple[str, ...]] = ("train.jsonl",)
+    plain_is_thinking: ClassVar[bool] = False
+    """Whether a completion without marks is taken for thinking and answer at once, or for an answer alone."""
 
     start: ModelName = "base"
     """The model to sample: "base", one of the recipe's models, or an earlier stage, whose finished model is taken."""

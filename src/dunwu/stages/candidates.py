@@ -72,7 +72,8 @@ def _candidate(problem: Problem, rollout: Rollout, config: SampledDataConfig) ->
     parts = split(rollout.text, config.output_form)
     summary = parts.summary
     part = rollout.reward.parts[config.accuracy.part_name]
-    thinking = "" if parts.reasoning is None or config.output_form.kind == "plain" else parts.reasoning
+    answers_alone = config.output_form.kind == "plain" and not config.plain_is_thinking
+    thinking = "" if parts.reasoning is None or answers_alone else parts.reasoning
     found = (extract_answer(summary, form) for form in config.accuracy.answer_from)
     candidate = Candidate(
         problem=problem,
