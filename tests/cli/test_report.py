@@ -1,4 +1,5 @@
-from dunwu.cli.report import before_after, find_example, print_report, warning_lines
+from dunwu.analysis.examples import find_example
+from dunwu.cli.report import before_after, print_report, warning_lines
 from dunwu.runs.folder import RunFolder
 
 

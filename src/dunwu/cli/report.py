@@ -12,7 +12,6 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from dunwu.analysis.examples import find_example
 from dunwu.cli.comparison_view import print_comparison
 from dunwu.cli.figures import duration, share
 from dunwu.cli.model_source import finished_model
@@ -42,6 +41,7 @@ _NAMES = {
 
 def print_report(console: Console, path: Path) -> None:
     """Print each finished stage's table and example, and where the run is."""
+    from dunwu.analysis.examples import find_example  # here: it loads pyarrow
     from dunwu.runs.folder import RunFolder
 
     run = RunFolder.read(path)
