@@ -77,7 +77,7 @@ def test_memory_without_sampling_and_reference():
     assert parts["weights and gradients"] == 2 * 2 * 1000
     assert parts["optimizer"] == 16 * 1000
     assert parts["activations while training"] == 500 * 2 * (8 * 10 + 4 * 40 + 3 * 15 * 2) * 2
-    assert parts["logits"] == 3 * 4 * 1024 * 100
+    assert parts["logits"] == 2 * 8192 * 100
     assert set(parts) == {
         "program",
         "weights and gradients",

@@ -254,7 +254,7 @@ def _chromium() -> str | None:
     return os.environ.get("DUNWU_CHROMIUM") or next(filter(None, map(shutil.which, _BROWSERS)), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A headless Chromium; a test that needs it is skipped where there is none."""
     path = _chromium()

@@ -86,6 +86,8 @@ def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Chain:
     made = Chain(tmp_path / "run")
     monkeypatch.setattr(dunwu.pipeline.run, "run_stage", made.run_stage)
     monkeypatch.setattr(SftStage, "makes", frozenset({"model", "data"}))
+    # the second one is never written: what a stage should make and did not
+    monkeypatch.setattr(SftStage, "data_files", ("rows.jsonl", "other.jsonl"), raising=False)
     return made
 
 
