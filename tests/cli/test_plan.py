@@ -74,6 +74,13 @@ def test_the_embedded_model_is_counted_as_torch_counts_it():
     assert count_parameters(folder) == sum(parameter.numel() for parameter in model.parameters())
 
 
+def test_a_chunk_of_the_head_is_counted_as_it_is_cut():
+    from dunwu.cli.plan import VOCAB_OF_A_CHUNK
+    from dunwu.functional.head_chunks import REFERENCE_VOCAB
+
+    assert VOCAB_OF_A_CHUNK == REFERENCE_VOCAB
+
+
 def test_memory_is_worked_out_by_cause():
     recipe = make(evaluation={"num_problems": 2, "samples_per_problem": 2}, batch={"logprob_chunk_tokens": 7})
     parts = memory_parts(recipe, recipe.stages[0], SETTINGS, 1000)
