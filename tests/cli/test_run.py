@@ -204,6 +204,13 @@ def test_a_dry_run_prints_a_recipe_that_loads_and_a_plan_and_makes_nothing(invok
     assert "memory at most" in result.stderr
 
 
+def test_a_dry_run_says_what_the_dtype_auto_is_here(invoke, file, pipeline):
+    result = invoke("run", file, "--dry-run", "-s", "model.dtype=auto", "-s", "model.device=cpu")
+    assert result.exit_code == 0, result.stderr
+    Path("resolved.toml").write_text(result.stdout)
+    assert load_recipe("resolved.toml").model.dtype in ("float32", "bfloat16")
+
+
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(invoke, file, pipeline, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt

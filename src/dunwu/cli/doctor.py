@@ -20,6 +20,7 @@ from dunwu import __version__
 from dunwu.cli.errors import reports_errors
 from dunwu.cli.figures import size
 from dunwu.config.check import SHIPPED_MODELS
+from dunwu.config.processor import CPU_INFO, cpu_features, cpu_fields, multiplies_bfloat16
 from dunwu.config.sandbox import BubblewrapSandbox
 from dunwu.errors import DunwuError
 from dunwu.models.source import local_folder
@@ -108,23 +109,18 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_cpu(cpuinfo: Path = Path("/proc/cpuinfo")) -> Iterator[Check]:
+def check_cpu(cpu_info: Path = CPU_INFO) -> Iterator[Check]:
     """What the processor has for small floats."""
-    try:
-        text = cpuinfo.read_text()
-    except OSError:
+    if not cpu_info.is_file():
         yield Check("cpu", "ok", platform.processor() or platform.machine())
         return
-    fields = [line.partition(":") for line in text.splitlines()]
-    model = next(
-        (value.strip() for key, _, value in fields if key.strip() == "model name"), platform.machine()
+    fields = cpu_fields(cpu_info)
+    model = next((value for key, value in fields if key == "model name"), platform.machine())
+    features = cpu_features(fields)
+    fast = sorted(features & {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "bf16"})
+    advice = (
+        "" if multiplies_bfloat16(features) else 'no fast bfloat16: set model.dtype = "auto" or "float32"'
     )
-    flags = {
-        flag for key, _, value in fields if key.strip() in ("flags", "Features") for flag in value.split()
-    }
-    fast = sorted(flags & {"avx2", "avx512f", "avx512_bf16", "amx_bf16", "bf16"})
-    has_bf16 = bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
-    advice = "" if has_bf16 else 'no fast bfloat16: keep model.dtype = "float32"'
     yield Check("cpu", "ok", f"{model} ({', '.join(fast) or 'no vector extensions found'})", advice)
 
 

@@ -77,6 +77,10 @@ def run(
     loaded = load_recipe(recipe, set_ or [])
     problems = recipe_problems(loaded)
     require_none([*problems.mistakes, *(() if dry_run else problems.missing)])
+    if any(model.dtype == "auto" for model in loaded.all_models.values()):
+        from dunwu.pipeline.dtypes import settle_dtypes  # here: it loads torch
+
+        loaded = settle_dtypes(loaded)
     folder = run_dir or Path("runs") / loaded.name
     # after the recipe's own mistakes are told: these load pyarrow
     from dunwu.pipeline.plan import plan_of, require_runnable

@@ -115,7 +115,8 @@ class ModelConfig(ConfigModel):
     """The model to start from: `micro`, `nano`, `smollm2`, a Hugging Face folder, or a hub name."""
 
     path: str
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the weights in forward and backward; with bfloat16 the optimizer keeps float32 master weights."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "float32"
+    """Of the weights in forward and backward; with bfloat16 the optimizer keeps float32 master weights. "auto": bfloat16
+    where the device has instructions for it, else float32; the run folder's recipe says which."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     trust_remote_code: bool = False

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import torch
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -25,9 +24,9 @@ from dunwu.models.attention import ATTENTION_NAME, register_attention
 from dunwu.models.lean_layers import make_lean
 from dunwu.models.packability import check_packable
 from dunwu.models.policy import Policy
+from dunwu.models.precision import DTYPES, settled, torch_device, warn_of_slow_dtype
 from dunwu.models.smollm2 import smollm2_folder
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _Loaded = TypeVar("_Loaded")
 
 
@@ -86,7 +85,7 @@ def load_policy(config: ModelConfig) -> Policy:
     loaded: Any = read_or_explain(
         lambda: AutoModelForCausalLM.from_pretrained(
             source,
-            dtype=DTYPES[config.dtype],
+            dtype=DTYPES[settled(config).dtype],
             attn_implementation=ATTENTION_NAME,
             trust_remote_code=remote,
             output_loading_info=True,
@@ -101,7 +100,9 @@ def load_policy(config: ModelConfig) -> Policy:
             f"{source} lacks {len(missing)} of the model's weights ({', '.join(missing[:3])}, ...); they "
             "would be random. Is the checkpoint complete, and a causal language model?"
         )
-    model.to(torch_device(config.device)).eval()
+    device = torch_device(config.device)
+    warn_of_slow_dtype(model, model.dtype, device)
+    model.to(device).eval()
     return make_policy(model, tokenizer)
 
 
@@ -143,15 +144,6 @@ def read_or_explain(read: Callable[[], _Loaded], what: str, source: str) -> _Loa
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"no {what} can be loaded from {source}: {first}") from error
-
-
-def torch_device(name: str) -> torch.device:
-    """The device that a recipe's `device` means here. Raises ModelError: cuda asked for and not there."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ModelError("model.device is cuda and torch sees no CUDA device; use auto or cpu")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
 
 
 def _repair_generation_config(model: PreTrainedModel) -> None:

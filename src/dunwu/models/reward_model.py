@@ -29,10 +29,11 @@ from dunwu.functional.packing import PackItem, plan_rows
 from dunwu.models.architecture import check_config, disable_dropout
 from dunwu.models.attention import ATTENTION_NAME, register_attention
 from dunwu.models.lean_layers import make_lean
-from dunwu.models.loading import DTYPES, load_tokenizer, read_or_explain, resolve_model, torch_device
+from dunwu.models.loading import load_tokenizer, read_or_explain, resolve_model
 from dunwu.models.packability import TOLERANCE
 from dunwu.models.packed_plan import make_plan
 from dunwu.models.policy import Policy
+from dunwu.models.precision import DTYPES, settled, torch_device
 from dunwu.records import Segment
 
 Judged = Literal["summary", "response"]
@@ -262,7 +263,7 @@ def load_reward_model(config: ModelConfig, device: str | torch.device | None = N
     loaded: Any = read_or_explain(
         lambda: AutoModelForSequenceClassification.from_pretrained(
             source,
-            dtype=DTYPES[config.dtype],
+            dtype=DTYPES[settled(config).dtype],
             attn_implementation=ATTENTION_NAME,
             trust_remote_code=remote,
             output_loading_info=True,

@@ -20,6 +20,7 @@ from dunwu.config.stage import GeneralRlStage, R1ZeroStage, ReasoningRlStage, St
 from dunwu.config.training import CheckpointConfig
 from dunwu.errors import DunwuWarning, RunError
 from dunwu.models.loading import resolve_model
+from dunwu.pipeline.dtypes import settle_dtypes
 from dunwu.pipeline.inputs import resolve_models, with_files
 from dunwu.pipeline.leaks import EVALUATION_SETS, evaluation_fingerprint
 from dunwu.pipeline.lineage import read_inputs, rounding_changes
@@ -69,6 +70,7 @@ def run_recipe(
         RunError: the folder holds stages that were made with something else, and `rerun_changed` is not set.
         DunwuError: whatever a stage finds wrong; the run folder can be continued with the same call.
     """
+    recipe = settle_dtypes(recipe)
     with RunFolder.open(run_dir, recipe) as run, tracked(progress, recipe, run_dir) as told:
         _fetch_models(recipe)
         hashes = HashCache(run.path / CACHE_NAME)
