@@ -59,6 +59,22 @@ def test_every_completion_is_listed_newest_first_and_more_come_as_one_scrolls(
     expect(page.locator(".rolls > li")).to_have_count(8 * STEPS)
 
 
+def test_what_is_typed_while_a_cleared_list_loads_is_kept(opened: Callable[..., Page]) -> None:
+    page = opened(ROUTES[0])
+    page.get_by_label("Cut off").select_option("yes")
+    count_of(page, f"{STEPS} rollouts")
+    held: list[Any] = []
+    page.route("**/api/**/rollouts?*", lambda route: held.append(route))
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_label("Cut off")).to_have_value("")
+    page.get_by_label("Reward at least").fill("2")
+    for route in held:
+        route.continue_()
+    page.unroute("**/api/**/rollouts?*")
+    count_of(page, f"{8 * STEPS} rollouts")
+    expect(page.get_by_label("Reward at least")).to_have_value("2")
+
+
 def test_filters_narrow_the_list_and_stand_in_the_address(opened: Callable[..., Page]) -> None:
     page = opened(ROUTES[0])
     count_of(page, f"{8 * STEPS} rollouts")

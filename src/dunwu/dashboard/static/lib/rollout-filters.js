@@ -36,6 +36,7 @@ export class Filters {
 
   /** Draw for what there is: stages, and the facts of the chosen one; drawn anew only if those changed. */
   draw(stages, stage, facts) {
+    this.drawn = [stages, stage, facts];
     const shape = JSON.stringify([stages, stage, facts?.kinds, facts?.languages, facts?.labels, this.get("of")]);
     if (shape === this.shape) return this.bound(facts);
     this.shape = shape;
@@ -127,9 +128,11 @@ export class Filters {
     if (this.count) this.count.textContent = active ? ` (${active})` : "";
   }
 
+  /** Drawn anew at once, not with the list that comes later, which would take away what was typed meanwhile. */
   clear() {
-    this.shape = null;
     this.set(Object.fromEntries(FILTERS.filter((name) => !["of", "label", "by"].includes(name)).map((name) => [name, null])));
+    this.shape = null;
+    this.draw(...this.drawn);
   }
 }
 
