@@ -100,8 +100,8 @@ def test_memory_is_worked_out_by_cause():
 def test_bfloat16_keeps_float32_masters_and_no_kl_needs_no_reference():
     recipe = make("bfloat16", kl={"coef": 0})
     parts = memory_parts(recipe, recipe.stages[0], SETTINGS, 1000)
-    assert parts["weights and gradients"] == 4000
-    assert parts["optimizer"] == 16000
+    assert parts["weights and gradients"] == 6000
+    assert parts["optimizer"] == 10000
     assert parts["reference policy"] == 0
 
 

@@ -74,8 +74,8 @@ def test_the_plan_names_data_epochs_and_batch(console, tmp_path):
 def test_memory_without_sampling_and_reference():
     recipe = make(batch={"micro_batch_tokens": 500}, max_tokens=500)
     parts = memory_parts(recipe, recipe.stages[0], SETTINGS, 1000)
-    assert parts["weights and gradients"] == 2 * 2 * 1000
-    assert parts["optimizer"] == 16 * 1000
+    assert parts["weights and gradients"] == (2 + 4) * 1000
+    assert parts["optimizer"] == 10 * 1000
     assert parts["activations while training"] == 500 * 2 * (8 * 10 + 4 * 40 + 3 * 15 * 2) * 2
     assert parts["logits"] == 2 * 8192 * 100
     assert set(parts) == {

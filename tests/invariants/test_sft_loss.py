@@ -55,7 +55,7 @@ class Recorder(MasterAdamW):
             name: m.grad.clone() for name, m in zip(names, self.masters, strict=True) if m.grad is not None
         }
         for master in self.masters:
-            master.grad = None
+            master.clear_grad()
         return math.sqrt(sum(float(g.double().square().sum()) for g in self.gradients.values()))
 
 

@@ -177,8 +177,9 @@ def _training_parts(
     kept = hidden * layers + per_layer if batch.gradient_checkpointing else per_layer * layers
     return {
         "program": PROCESS_BYTES,
-        "weights and gradients": 2 * width * num_parameters,
-        "optimizer": (16 if width == 2 else 8) * num_parameters,
+        "weights and gradients": (width + 4) * num_parameters,  # gradients add up in float32
+        "optimizer": (10 if width == 2 else 8)
+        * num_parameters,  # moments, and what bfloat16 lacks of the masters
         "activations while training": in_forward * kept * width,
         "logits": width * batch.logprob_chunk_tokens * min(settings["vocab_size"], VOCAB_OF_A_CHUNK),
     }

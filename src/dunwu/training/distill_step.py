@@ -17,7 +17,6 @@ from dunwu.config.on_policy_distill import OnPolicyDistillStage
 from dunwu.data.packing import PackSequence, pack
 from dunwu.errors import NonFiniteError
 from dunwu.functional.aggregation import batch_totals, token_weights
-from dunwu.functional.phases import phase
 from dunwu.functional.reverse_kl import HeadInputs, chunked_reverse_kl
 from dunwu.models.memory import trim_heap
 from dunwu.models.policy import Policy
@@ -78,14 +77,12 @@ def update_student(
                 f"the loss of step {step} is {value}: the divergence of student and teacher is not finite. The step was not "
                 'made; the last checkpoint is intact. Lower optimizer.learning_rate, or use dtype = "float32" for both models'
             )
-        with phase("backward"):
-            loss.backward()
+        optimizer.backward(loss)
         sums.loss += value
         sums.reverse_kl += float(kl_N.detach().double().sum())
         sums.largest = max(sums.largest, float(kl_N.detach().max()))
         sums.entropy += float(entropy_N.double().sum())
         sums.computed_tokens += len(row.batch.token_ids_T)
-        optimizer.accumulate()
     grad_norm = optimizer.step(step)
     return {
         "loss": sums.loss,

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from dunwu.errors import NonFiniteError
 from dunwu.functional.passk import mean_with_interval
-from dunwu.functional.phases import phase
 from dunwu.functional.preference_loss import pairwise_loss, pointwise_loss
 from dunwu.models.reward_model import RewardModel
 from dunwu.training.optimizer import MasterAdamW
@@ -56,9 +55,7 @@ def update_on_preferences(
                 f"the loss of step {step} is {value} on the packed row that begins with {members[0].where}. The step was not "
                 'made; the last checkpoint is intact. Lower optimizer.learning_rate, or use model.dtype = "float32"'
             )
-        with phase("backward"):
-            row_loss.backward()
-        optimizer.accumulate()
+        optimizer.backward(row_loss)
         loss += value
         computed_tokens += len(packed.row.token_ids_T)
         _note(scores, packed, scores_B.detach())

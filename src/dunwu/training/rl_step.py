@@ -63,8 +63,7 @@ def update_policy(
     trim_heap(policy.device)  # what sampling left
     for row in packed:
         members = [sequences[i] for i in row.sequence_indices]
-        _train_row(policy, reference, row.batch, members, totals, config, sums, step)
-        optimizer.accumulate()
+        optimizer.backward(_row_loss(policy, reference, row.batch, members, totals, config, sums, step))
     grad_norm = optimizer.step(step)
     statistics = loss_statistics(sums.parts)
     tokens = totals.num_tokens
@@ -91,7 +90,7 @@ def update_policy(
     return figures
 
 
-def _train_row(
+def _row_loss(
     policy: Policy,
     reference: Policy | None,
     batch: PackedBatch,
@@ -100,8 +99,8 @@ def _train_row(
     config: RlConfig,
     sums: _Sums,
     step: int,
-) -> None:
-    """Forward and backward of one packed row; adds to `sums`."""
+) -> Tensor:
+    """The loss of one packed row; adds to `sums`."""
     old_logprobs_N = per_token([s.sampling_logprobs for s in members], policy.device)
     lengths_S = torch.tensor([len(s.completion_ids) for s in members], device=policy.device)
     advantages_S = torch.tensor([s.advantage for s in members], dtype=torch.float32, device=policy.device)
@@ -129,8 +128,6 @@ def _train_row(
     )
     if not math.isfinite(parts.loss.item()):
         raise NonFiniteError(_non_finite_message(step, sums.rows, parts, logprobs_N, ref_logprobs_N))
-    with phase("backward"):
-        parts.loss.backward()
     difference_N = (logprobs_N.detach() - old_logprobs_N).abs()
     sums.parts.append(parts)
     sums.entropy += float(entropy_N.double().sum())
@@ -138,6 +135,7 @@ def _train_row(
     sums.max_difference = max(sums.max_difference, float(difference_N.max()))
     sums.rows += 1
     sums.computed_tokens += len(batch.token_ids_T)
+    return parts.loss
 
 
 @phase("reference")

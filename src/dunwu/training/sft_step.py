@@ -19,7 +19,6 @@ from dunwu.data.packing import Packed
 from dunwu.data.sft_packing import pack_samples
 from dunwu.errors import NonFiniteError
 from dunwu.functional.aggregation import BatchTotals, batch_totals, token_weights
-from dunwu.functional.phases import phase
 from dunwu.models.policy import Policy
 from dunwu.training.optimizer import MasterAdamW
 from dunwu.training.sft_evaluation import perplexity
@@ -71,8 +70,8 @@ def update_on_samples(
     facts = _Batch(step, totals, aggregation, batch.logprob_chunk_tokens)
     sums = _Sums()
     for packed in rows:
-        _train_row(policy, packed, [samples[index] for index in packed.sequence_indices], facts, sums)
-        optimizer.accumulate()
+        members = [samples[index] for index in packed.sequence_indices]
+        optimizer.backward(_row_loss(policy, packed, members, facts, sums))
     grad_norm = optimizer.step(step)
     nll = sums.nll / totals.num_tokens
     return {
@@ -89,10 +88,10 @@ def update_on_samples(
     }
 
 
-def _train_row(
+def _row_loss(
     policy: Policy, packed: Packed, members: Sequence[TokenSample], facts: _Batch, sums: _Sums
-) -> None:
-    """Forward and backward of one packed row; adds to `sums`."""
+) -> torch.Tensor:
+    """The loss of one packed row; adds to `sums`."""
     logprobs_N, entropy_N = policy.logprobs(packed.batch, temperature=1.0, chunk_tokens=facts.chunk_tokens)
     lengths_S = torch.tensor([int(sample.trained.sum()) for sample in members], device=policy.device)
     weights_N = token_weights(
@@ -105,9 +104,8 @@ def _train_row(
             f"the loss of step {facts.step} is {value} on the row that begins with {members[0].where}. The step was not "
             'made; the last checkpoint is intact. Lower optimizer.learning_rate, or use model.dtype = "float32"'
         )
-    with phase("backward"):
-        loss.backward()
     sums.loss += value
     sums.nll -= float(logprobs_N.detach().double().sum())
     sums.entropy += float(entropy_N.double().sum())
     sums.computed_tokens += len(packed.batch.token_ids_T)
+    return loss
