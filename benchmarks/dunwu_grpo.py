@@ -8,6 +8,7 @@ import dataclasses
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -35,6 +36,8 @@ from dunwu.records import (
 from dunwu.rollout.batch import Batch
 from dunwu.rollout.collection import Collector, policy_decoder, sampling_params
 from dunwu.rollout.embedded import EmbeddedEngine
+from dunwu.rollout.engine import OnToken
+from dunwu.rollout.scheduler import Round
 from dunwu.training.optimizer import MasterAdamW
 from dunwu.training.prompt_order import draw_prompts
 from dunwu.training.rl_state import RlState
@@ -43,13 +46,38 @@ from dunwu.training.rollout_phase import RolloutPhase
 from dunwu.training.sequences import split_into_minibatches, train_sequences
 
 
+@dataclass
+class EndedBatch(Batch):
+    """A batch whose samples end at set lengths, as if their last token were the end of sequence."""
+
+    lengths: Sequence[Sequence[int]] = ()
+    """Tokens of each sample of each request."""
+
+    def start(self, round_: Round, on_token: OnToken | None) -> list[int]:
+        """As a batch does; with those that have reached their length."""
+        return self._with_due(super().start(round_, on_token))
+
+    def advance(self, on_token: OnToken | None) -> list[int]:
+        """As a batch does; with those that have reached their length."""
+        return self._with_due(super().advance(on_token))
+
+    def _with_due(self, ended: list[int]) -> list[int]:
+        due = [
+            slot
+            for slot, sample in enumerate(self.scheduler.running)
+            if slot not in ended and self.num_new_S[slot] >= self.lengths[sample.request][sample.index]
+        ]
+        self.stopped_S[due] = True
+        return sorted([*ended, *due])
+
+
 class MeasuredEngine(EmbeddedEngine):
     """The embedded engine with a clock around its sampler, and an end set for each completion; else unchanged."""
 
     generation_seconds = 0.0
     generated_tokens = prompt_tokens = 0
     lengths: Sequence[Sequence[int]] = ()
-    """Tokens at which each sample of each request ends, as if its last token were the end of sequence."""
+    """Those of the next batch."""
 
     def generate(
         self, requests: Sequence[GenerationRequest], sampling: SamplingParams, *args: Any, **kwargs: Any
@@ -64,20 +92,8 @@ class MeasuredEngine(EmbeddedEngine):
 
     def _new_batch(self, requests: Sequence[GenerationRequest], sampling: SamplingParams) -> Batch:
         batch = super()._new_batch(requests, sampling)
-        start, advance = batch.start, batch.advance
-        batch.start = lambda *args: self._ended(batch, start(*args))  # type: ignore[method-assign]
-        batch.advance = lambda *args: self._ended(batch, advance(*args))  # type: ignore[method-assign]
-        return batch
-
-    def _ended(self, batch: Batch, ended: list[int]) -> list[int]:
-        """The slots that ended by themselves, and those that have reached their length."""
-        due = [
-            slot
-            for slot, sample in enumerate(batch.scheduler.running)
-            if slot not in ended and batch.num_new_S[slot] >= self.lengths[sample.request][sample.index]
-        ]
-        batch.stopped_S[due] = True
-        return sorted([*ended, *due])
+        parts = (batch.scheduler, batch.cache, batch.stop_strings)
+        return EndedBatch(batch.policy, batch.requests, batch.sampling, *parts, lengths=self.lengths)
 
 
 class TextGrader:

@@ -1,6 +1,8 @@
 """Our side of the step comparison makes a real step: everything generated is trained on, and weights move."""
 
 import dataclasses
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ from benchmarks.dunwu_grpo import DunwuTrainer
 from benchmarks.results import StepFigures
 from benchmarks.workload import StepWorkload
 
+from dunwu.models.kv_cache import CacheSize, KvCache
 from dunwu.models.policy import Policy
 from dunwu.records import RolloutGroup
 from dunwu.training.rollout_phase import RolloutPhase
@@ -33,6 +36,29 @@ def test_a_step_trains_on_all_that_it_generates(tiny_policy: Callable[..., Polic
         assert 0 < step.generation_seconds < step.step_seconds
     after = list(policy.model.parameters())
     assert all(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_the_cache_is_given_back_before_training(
+    tiny_policy: Callable[..., Policy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a run: else the step would be measured with memory that it does not need."""
+    policy = tiny_policy("llama")
+    policy.tokenizer.chat_template = CHAT_TEMPLATE
+    workload = StepWorkload("tiny", num_prompts=1, group_size=2, completion_tokens=3, num_steps=1)
+    trainer, made, original = DunwuTrainer(policy, workload), [], Policy.new_cache
+
+    def noted(self: Policy, size: CacheSize) -> KvCache:
+        cache = original(self, size)
+        made.append(weakref.ref(cache))
+        return cache
+
+    monkeypatch.setattr(Policy, "new_cache", noted)
+    gc.disable()
+    try:
+        trainer.step()
+        assert [cache() for cache in made] == [None]
+    finally:
+        gc.enable()
 
 
 def test_completions_are_not_ended_early(tiny_policy: Callable[..., Policy]) -> None:

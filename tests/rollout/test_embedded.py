@@ -1,5 +1,8 @@
 """The embedded engine: what a sample's end, seed, place and company mean."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -31,6 +34,24 @@ def test_length_is_the_end(policy, prompt):
     assert len(completion.token_ids) == len(completion.logprobs) == 9
     assert completion.finish_reason == "length"
     assert all(value <= 0 for value in completion.logprobs)
+
+
+def test_the_cache_is_given_back_at_once(policy, prompt, monkeypatch):
+    """Training begins right after, and would wait long for a collector of cycles."""
+    made, original = [], type(policy).new_cache
+
+    def noted(self, size):
+        cache = original(self, size)
+        made.append(weakref.ref(cache))
+        return cache
+
+    monkeypatch.setattr(type(policy), "new_cache", noted)
+    gc.disable()
+    try:
+        generate_one(policy, prompt, SamplingParams(3))
+        assert [cache() for cache in made] == [None]
+    finally:
+        gc.enable()
 
 
 def test_one_token(policy, prompt):
