@@ -13,6 +13,7 @@ from typing import Any
 
 from benchmarks.machine import describe
 from benchmarks.worker import Worker
+from dunwu.models.precision import computes_bfloat16, torch_device
 
 ROOT = Path(__file__).parents[1]
 VLLM_PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
@@ -60,8 +61,14 @@ def in_turns(names: Sequence[str], round_number: int) -> list[str]:
 
 
 def host_or_warn() -> dict[str, Any]:
-    """What the machine is; warns where other work will disturb the figures."""
-    host = describe()
+    """What the machine is; warns where other work will disturb the figures, and where bfloat16 says nothing about a side."""
+    host = {**describe(), "bfloat16": computes_bfloat16(torch_device("auto"))}
+    if not host["bfloat16"]:
+        print(
+            "warning: this machine has no instructions for bfloat16: comparisons in it take hours and tell nothing of the sides; "
+            "use --dtype float32 where a benchmark has it",
+            file=sys.stderr,
+        )
     if host["load_average"] > MAX_LOAD:
         load = f"the load average is {host['load_average']:.1f}"
         print(f"warning: {load}; other work on this machine will disturb the figures", file=sys.stderr)
