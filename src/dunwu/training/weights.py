@@ -31,5 +31,9 @@ def save_optimizer(optimizer: MasterAdamW, folder: Path) -> None:
 
 
 def restore_optimizer(optimizer: MasterAdamW, folder: Path) -> None:
-    """Put back the optimizer's state; the policy is loaded from `policy_folder(folder)` instead."""
-    optimizer.load_state_dict(torch.load(folder / _OPTIMIZER, weights_only=True))
+    """Put back the optimizer's state; the policy is loaded from `policy_folder(folder)` instead.
+
+    The file is mapped, not read as a whole: its 12 bytes a parameter would lie beside the optimizer's own.
+    """
+    saved = torch.load(folder / _OPTIMIZER, weights_only=True, mmap=True, map_location="cpu")
+    optimizer.load_state_dict(saved)
