@@ -2,6 +2,7 @@
 
 GET /api/runs/ID/stages/STAGE/series?since=STEP&epoch=E    see `series.stage_series`
 GET /api/runs/ID/stages/STAGE/figures.csv                  every figure of every step
+GET /api/runs/ID/stages/STAGE/profiles                     see `profiles.stage_profiles`
 """
 
 import csv
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dunwu.dashboard.errors import ApiError
+from dunwu.dashboard.profiles import stage_profiles
 from dunwu.dashboard.replies import api_route, error_reply, query_int
 from dunwu.dashboard.series import stage_series
 from dunwu.dashboard.store import RunStore
@@ -38,8 +40,14 @@ def routes(store: RunStore) -> list[Route]:
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return Response(_csv(data), media_type="text/csv; charset=utf-8", headers=headers)
 
+    def profiles(request: Request) -> dict[str, Any]:
+        run_id, stage = request.path_params["run"], request.path_params["stage"]
+        store.stage_path(run_id, stage)
+        return stage_profiles(store.view(run_id), stage)
+
     return [
         api_route("/api/runs/{run}/stages/{stage}/series", series),
+        api_route("/api/runs/{run}/stages/{stage}/profiles", profiles),
         Route("/api/runs/{run}/stages/{stage}/figures.csv", figures, methods=["GET"]),
     ]
 

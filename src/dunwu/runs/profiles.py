@@ -32,20 +32,22 @@ def write_profile(
     return folder / f"{name}.md"
 
 
+def profile_files(folder: Path) -> list[tuple[int, Path]]:
+    """List the first step of each profile of a stage and its JSON file, in the order of the steps; none if there is none."""
+    found = [(match, path) for path in folder.glob("step-*.json") if (match := _NAME.fullmatch(path.name))]
+    return sorted((int(match[1]), path) for match, path in found)
+
+
 def read_profiles(folder: Path) -> list[dict[str, Any]]:
     """Read the profiles of a stage, in the order of their steps; none if it was not profiled.
 
     Raises:
         RunError: one is damaged.
     """
-    found = {}
-    for path in folder.glob("step-*.json"):
-        match = _NAME.fullmatch(path.name)
-        if match:
-            try:
-                found[int(match[1])] = dict(json.loads(path.read_text(encoding="utf-8")))
-            except (OSError, ValueError, TypeError) as error:
-                raise RunError(
-                    f"{path} is damaged ({error}); delete it, or profile the stage again"
-                ) from error
-    return [found[step] for step in sorted(found)]
+    profiles = []
+    for _, path in profile_files(folder):
+        try:
+            profiles.append(dict(json.loads(path.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError) as error:
+            raise RunError(f"{path} is damaged ({error}); delete it, or profile the stage again") from error
+    return profiles

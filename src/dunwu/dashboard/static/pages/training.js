@@ -6,6 +6,7 @@ import { fill, h } from "../lib/dom.js";
 import { sectionsFor } from "../lib/figures.js";
 import { duration, number } from "../lib/format.js";
 import { emptyBox, faultList, stageSelect, stateMark } from "../lib/parts.js";
+import { ProfilePart } from "../lib/profile.js";
 import { setParams } from "../lib/route.js";
 
 let page = null;
@@ -35,7 +36,8 @@ class TrainingPage {
     this.diagnoses = h("div", {});
     this.charts = h("div", {}, h("p", { class: "quiet" }, "Reading the figures…"));
     this.stepBox = h("output", { class: "step-now num", "aria-live": "off" }, "all steps");
-    fill(el, this.head, this.faults, this.diagnoses, this.charts);
+    this.profile = new ProfilePart(context);
+    fill(el, this.head, this.faults, this.diagnoses, this.charts, this.profile.element);
     const recolor = () => this.board.redraw();
     document.addEventListener("themechange", recolor, { signal: context.signal });
     context.onRun((run) => this.onRun(run));
@@ -117,6 +119,7 @@ class TrainingPage {
     const address = () => apiPath(["runs", this.context.runId, "stages", this.stage, "series"],
       this.data ? { since: this.data.steps.at(-1) ?? 0, epoch: this.data.epoch } : {});
     this.context.pollWith(signal, address, (answer) => this.take(answer));
+    this.profile.follow(this.stage, signal);
   }
 
   take(answer) {
