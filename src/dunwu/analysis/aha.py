@@ -69,7 +69,7 @@ def _moments(snapshot: Snapshot, kind: Kind, most: int) -> Iterator[dict[str, An
 def _moment(
     snapshot: Snapshot, row: int, record: dict[str, Any], correction: Correction, evidence: dict[str, Any]
 ) -> dict[str, Any]:
-    place = int(snapshot.file_of_row[row])
+    place = snapshot.place(row)
     fact = snapshot.files[place]
     earlier = slice(0, int(snapshot.starts[place]))
     kind = 1 + KINDS.index(correction.kind)
@@ -156,7 +156,7 @@ def _one_of_each_problem(snapshot: Snapshot, rows: np.ndarray, most: int) -> lis
 
 
 def _share_right(snapshot: Snapshot, row: int) -> float:
-    place = int(snapshot.file_of_row[row])
+    place = snapshot.place(row)
     here = slice(int(snapshot.starts[place]), int(snapshot.starts[place + 1]))
     same = snapshot.column("group")[here] == snapshot.column("group")[row]
     correct = snapshot.column("correct")[here][same]

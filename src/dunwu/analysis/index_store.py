@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dunwu.analysis.index_worker import missing_blocks
-from dunwu.analysis.rollout_index import FileFacts, current_blocks, draw_file, index_folders, read_block
+from dunwu.analysis.index_columns import Column, read_index_columns
+from dunwu.analysis.rollout_index import FileFacts, current_blocks, draw_file, index_folders, missing_blocks
 from dunwu.errors import RunError
 from dunwu.runs.rollout_files import RolloutFile, evaluation_files, rollout_files
 
@@ -37,14 +37,14 @@ class Snapshot:
     def __init__(
         self,
         parts: Sequence[tuple[Sequence[FileFacts], Path | pa.Table]],
-        paths: dict[int, RolloutFile],
+        paths: Sequence[RolloutFile],
         num_files: int,
     ) -> None:
         self._sources = [source for _, source in parts]
         self.files = [fact for facts, _ in parts for fact in facts]
         self.num_files = num_files
         self._paths = paths
-        self._columns: dict[str, np.ndarray] = {}
+        self._columns: dict[str, Column] = {}
         self._lock = threading.Lock()
         self.cache: dict[Any, Any] = {}
         """What whoever asks has computed of this snapshot, by a key of their own."""
@@ -53,6 +53,11 @@ class Snapshot:
     def complete(self) -> bool:
         """Whether every file of the stage is in it."""
         return len(self.files) == self.num_files
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is complete and on disk as a whole: what follows from it can be kept there, too."""
+        return self.complete and all(isinstance(source, Path) for source in self._sources)
 
     @cached_property
     def starts(self) -> np.ndarray:
@@ -68,44 +73,36 @@ class Snapshot:
         """(rows,) the place in `files` of each row's file."""
         return np.repeat(np.arange(len(self.files), dtype=np.int32), np.diff(self.starts))
 
+    def load(self, *names: str) -> None:
+        """Read several columns at once, which is quicker than one after the other."""
+        with self._lock:
+            if missing := [name for name in names if name not in self._columns]:
+                self._columns.update(read_index_columns(self._sources, missing))
+
     def column(self, name: str) -> np.ndarray:
         """(rows,) one of the columns of `rollout_rows.SCHEMA`; of text the codes, see `values`."""
-        return self._column(name)[0]
+        self.load(name)
+        return self._columns[name].array
 
     def values(self, name: str) -> list[str]:
         """The texts that a text column's codes stand for."""
-        return self._column(name)[1]
+        self.load(name)
+        texts = self._columns[name].texts
+        assert texts is not None, f"{name} is no column of texts"
+        return list(texts.to_pylist())
 
     def path(self, row: int) -> tuple[RolloutFile, int]:
         """Return the file that holds a row, and the row's place in it."""
-        place = int(np.searchsorted(self.starts, row, side="right")) - 1
+        place = self.place(row)
         return self._paths[place], row - int(self.starts[place])
+
+    def place(self, row: int) -> int:
+        """Return the place in `files` of the file that holds a row; to know it of one row `file_of_row` need not be made."""
+        return int(np.searchsorted(self.starts, row, side="right")) - 1
 
     def file(self, place: int) -> RolloutFile:
         """Return the file at a place in `files`."""
         return self._paths[place]
-
-    def _column(self, name: str) -> tuple[np.ndarray, list[str]]:
-        with self._lock:
-            if name not in self._columns:
-                tables = [
-                    read_block(source, [name]) if isinstance(source, Path) else source.select([name])
-                    for source in self._sources
-                ]
-                self._columns[name] = _array(tables, name)  # type: ignore[assignment]
-            return self._columns[name]  # type: ignore[return-value]
-
-
-def _array(tables: Sequence[pa.Table], name: str) -> tuple[np.ndarray, list[str]]:
-    chunks = [chunk for table in tables for chunk in table[name].chunks]
-    if not chunks:
-        return np.zeros(0, np.int32), []
-    if not (pa.types.is_dictionary(chunks[0].type) or pa.types.is_string(chunks[0].type)):
-        return np.concatenate([chunk.to_numpy(zero_copy_only=False) for chunk in chunks]), []
-    encoded = [c if isinstance(c, pa.DictionaryArray) else c.dictionary_encode() for c in chunks]
-    whole = pa.chunked_array(encoded).unify_dictionaries()
-    codes = np.concatenate([chunk.indices.to_numpy() for chunk in whole.chunks])
-    return codes, whole.chunk(0).dictionary.to_pylist()
 
 
 class StageIndex:
@@ -141,6 +138,11 @@ class StageIndex:
                     break
             snapshot = self._look()
         return snapshot
+
+    def indexed(self) -> Snapshot:
+        """Return what blocks hold, and let nothing be built."""
+        files = self._list()
+        return self._assemble(self._parts(files), files)
 
     def complete_snapshot(self) -> Snapshot:
         """Return all rollouts, however long that takes, without keeping an index."""
@@ -221,7 +223,7 @@ class StageIndex:
         places = {(file.number, file.label): place for place, file in enumerate(files)}
         parts = sorted(parts, key=lambda part: places[part[0][0].number, part[0][0].label])
         facts = [fact for found, _ in parts for fact in found]
-        paths = {i: files[places[fact.number, fact.label]] for i, fact in enumerate(facts)}
+        paths = [files[places[fact.number, fact.label]] for fact in facts]
         return Snapshot(parts, paths, len(files))
 
     def _build(self, files: Sequence[RolloutFile], loose: Sequence[RolloutFile], in_blocks: set[int]) -> None:

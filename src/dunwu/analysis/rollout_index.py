@@ -6,16 +6,18 @@ the run brings its index along, and a file that was written anew is read anew. `
 own, `index_store` puts them together with the newest files. Called by these two.
 """
 
-import json
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic_core import from_json
 
 from dunwu.analysis.rollout_rows import SCHEMA, rows_of
 from dunwu.errors import RunError
@@ -24,18 +26,20 @@ from dunwu.runs.files import TEMPORARY_PREFIX, canonical_json, write_file_with
 from dunwu.runs.rollout_files import RolloutFile
 
 BLOCK_FILES = 128
-_VERSION = 1
+_SETTLED_NS = 600 * 10**9
+"""When its newest file is so old, the last block of a stage is made though it is not whole: the stage has most likely ended."""
+_VERSION = 2
 _FACTS = b"dunwu.index"
 _DICTIONARIES = ("prompt_id", "kind", "language")
 
 
-@dataclass(frozen=True)
-class FileFacts:
+class FileFacts(NamedTuple):
     """What the index knows of one file.
 
     Args:
         tail: a checksum of the file's last bytes.
         words: how often each of `rollout_rows.WORDS` occurs in it.
+        kinds, languages: those of its problems.
         damage: why it cannot be read; "" if it can.
     """
 
@@ -47,7 +51,9 @@ class FileFacts:
     num_rows: int
     first_step: int
     last_step: int
-    words: tuple[int, ...]
+    words: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
     damage: str = ""
 
     def holds_for(self, file: RolloutFile) -> bool:
@@ -63,6 +69,25 @@ class Block:
 
     files: tuple[FileFacts, ...]
     table: pa.Table
+
+
+def missing_blocks(files: Sequence[RolloutFile], indexed: set[int]) -> list[list[RolloutFile]]:
+    """Return the files of each block that is not in the index and can be made, the newest first.
+
+    Block k holds the rollouts k * BLOCK_FILES + 1 to (k + 1) * BLOCK_FILES; only the stage's last one can still grow, and is made
+    once it is whole or has not grown for a while.
+    """
+    blocks: dict[int, list[RolloutFile]] = {}
+    for file in files:
+        blocks.setdefault((file.number - 1) // BLOCK_FILES, []).append(file)
+    last = max(blocks, default=0)
+    settled = time.time_ns() - _SETTLED_NS
+    return [
+        block
+        for key, block in sorted(blocks.items(), reverse=True)
+        if (key != last or len(block) == BLOCK_FILES or all(file.modified_ns < settled for file in block))
+        and not indexed.issuperset(file.number for file in block)
+    ]
 
 
 def draw(files: Sequence[RolloutFile]) -> Block:
@@ -82,7 +107,7 @@ def block_paths(folder: Path) -> list[Path]:
 
 def write_block(folder: Path, block: Block) -> Path:
     """Write a block under the name of its first file."""
-    facts = {"version": _VERSION, "files": [vars(file) for file in block.files]}
+    facts = {"version": _VERSION, "files": [list(file) for file in block.files]}
     table = block.table.replace_schema_metadata({_FACTS: canonical_json(facts).encode()})
     path = folder / f"block-{block.files[0].number:06d}.parquet"
     write_file_with(path, lambda target: pq.write_table(table, target, compression="zstd"))
@@ -92,10 +117,13 @@ def write_block(folder: Path, block: Block) -> Path:
 def read_facts(path: Path) -> list[FileFacts]:
     """Read which files a block is of; one that cannot be read, or is of another version, is of none."""
     try:
-        found = json.loads(pq.read_metadata(path).metadata[_FACTS])
+        found = from_json(pq.read_metadata(path).metadata[_FACTS])
         if found["version"] != _VERSION:
             return []
-        return [FileFacts(**{**facts, "words": tuple(facts["words"])}) for facts in found["files"]]
+        return [
+            FileFacts._make(tuple(fact) if isinstance(fact, list) else fact for fact in facts)
+            for facts in found["files"]
+        ]
     except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
         return []
 
@@ -138,14 +166,19 @@ def remove_leftovers(folder: Path) -> None:
 
 def draw_file(file: RolloutFile) -> tuple[FileFacts, pa.Table]:
     """Return one file's facts and rows."""
-    facts = FileFacts(file.number, file.label, file.num_bytes, file.modified_ns, _tail(file), 0, 0, 0, (), "")
+    facts = FileFacts(file.number, file.label, file.num_bytes, file.modified_ns, _tail(file), 0, 0, 0)
     try:
         rows = rows_of(file.path)
     except (RunError, pa.ArrowException, ValueError) as error:
-        return replace(facts, damage=str(error)), SCHEMA.empty_table()
-    num_rows, words = rows.table.num_rows, rows.words
-    whole = replace(
-        facts, num_rows=num_rows, first_step=rows.first_step, last_step=rows.last_step, words=words
+        return facts._replace(damage=str(error)), SCHEMA.empty_table()
+    kinds, languages = (tuple(pc.unique(rows.table[name]).to_pylist()) for name in ("kind", "language"))
+    whole = facts._replace(
+        num_rows=rows.table.num_rows,
+        first_step=rows.first_step,
+        last_step=rows.last_step,
+        words=rows.words,
+        kinds=kinds,
+        languages=languages,
     )
     return whole, rows.table
 

@@ -78,7 +78,7 @@ class Page:
 
 
 def matching(snapshot: Snapshot, wanted: RolloutFilter) -> np.ndarray:
-    """Return the rows that the filter lets through, in the files' order; its text is not looked at.
+    """Return the rows that the filter lets through, int32, in the files' order; its text is not looked at.
 
     Raises:
         RunError: the filter names something that cannot be.
@@ -86,7 +86,11 @@ def matching(snapshot: Snapshot, wanted: RolloutFilter) -> np.ndarray:
     mask: np.ndarray | None = None
     for condition in _conditions(snapshot, wanted):
         mask = condition if mask is None else mask & condition
-    return np.arange(snapshot.num_rows) if mask is None else np.flatnonzero(mask)
+    return (
+        np.arange(snapshot.num_rows, dtype=np.int32)
+        if mask is None
+        else np.flatnonzero(mask).astype(np.int32)
+    )
 
 
 def ordered(snapshot: Snapshot, wanted: RolloutFilter, sort: Sort, *, descending: bool) -> np.ndarray:
@@ -133,7 +137,7 @@ def search(
     found: list[int] = []
     deadline = time.monotonic() + seconds
     while offset < len(rows) and len(found) < limit:
-        place = int(snapshot.file_of_row[rows[offset]])
+        place = snapshot.place(int(rows[offset]))
         here = _same_file(snapshot, rows, offset, place)
         hits = here[_holds(snapshot.file(place), here - snapshot.starts[place], wanted.text)]
         left = limit - len(found)
@@ -158,7 +162,7 @@ def read_rows(snapshot: Snapshot, rows: Sequence[int], columns: Sequence[str]) -
     result: list[dict[str, Any]] = [{} for _ in rows]
     for file, places in wanted.items():
         table = read_columns(file.path, columns)
-        taken = table.take([inside for _, inside in places]).to_pylist()
+        taken = table.take(_places([inside for _, inside in places])).to_pylist()
         for (place, inside), record in zip(places, taken, strict=True):
             result[place] = {**record, "file": file, "row": inside}
     return result
@@ -185,7 +189,7 @@ def visits(snapshot: Snapshot, prompt_id: str) -> list[tuple[int, ...]]:
     rows = matching(snapshot, RolloutFilter(prompt_id=prompt_id))
     groups: dict[tuple[int, int], list[int]] = {}
     for row in rows.tolist():
-        key = (int(snapshot.file_of_row[row]), int(snapshot.column("group")[row]))
+        key = (snapshot.place(row), int(snapshot.column("group")[row]))
         groups.setdefault(key, []).append(row)
     return [tuple(members) for members in groups.values()]
 
@@ -259,21 +263,27 @@ def _sorted(snapshot: Snapshot, rows: np.ndarray, sort: Sort, descending: bool) 
         # newest first, and within one file the rollouts in their order
         if not descending:
             return rows
-        edges = np.searchsorted(rows, snapshot.starts)
+        edges = np.searchsorted(rows, snapshot.starts.astype(rows.dtype))
         return np.concatenate([rows[:0], *(rows[a:b] for a, b in pairwise(edges.tolist()))][::-1])
     values = snapshot.column(sort)[rows].astype(np.float32)
     values = np.where(np.isnan(values), np.float32(np.inf), -values if descending else values)
     return rows[np.argsort(values, kind="stable")]
 
 
+def _places(values: Sequence[int] | np.ndarray) -> pa.Int64Array:
+    """Make indices for Arrow; its own way from a list loads pandas, which takes longer than a page of rollouts."""
+    numbers = np.asarray(values, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+
+
 def _same_file(snapshot: Snapshot, rows: np.ndarray, offset: int, place: int) -> np.ndarray:
     most = int(snapshot.starts[place + 1] - snapshot.starts[place])
     ahead = rows[offset : offset + most]
-    return ahead[snapshot.file_of_row[ahead] == place]
+    return ahead[(ahead >= snapshot.starts[place]) & (ahead < snapshot.starts[place + 1])]
 
 
 def _holds(file: RolloutFile, inside: np.ndarray, text: str) -> np.ndarray:
-    table = read_columns(file.path, ["completion", "question", "prompt_id"]).take(pa.array(inside))
+    table = read_columns(file.path, ["completion", "question", "prompt_id"]).take(_places(inside))
     masks = [
         pc.match_substring(table[name], text, ignore_case=True).to_numpy() for name in table.column_names
     ]

@@ -86,8 +86,8 @@ class RolloutReader:
             "first_step": min((fact.first_step for fact in whole), default=None),
             "last_step": max((fact.last_step for fact in whole), default=None),
             "labels": [{"label": f.label, "step": f.first_step} for f in snapshot.files if f.label],
-            "kinds": sorted(set(snapshot.values("kind"))),
-            "languages": sorted(set(snapshot.values("language"))),
+            "kinds": sorted({kind for fact in whole for kind in fact.kinds}),
+            "languages": sorted({language for fact in whole for language in fact.languages}),
             "words": list(WORDS),
             "corrections": list(KINDS),
         }
@@ -167,7 +167,7 @@ class RolloutReader:
     def _card(
         self, place: Place, snapshot: Snapshot, row: int, record: Mapping[str, Any], *, whole: bool = False
     ) -> dict[str, Any]:
-        fact = snapshot.files[int(snapshot.file_of_row[row])]
+        fact = snapshot.files[snapshot.place(row)]
         text = record["completion"]
         names = (
             "group",
@@ -252,7 +252,7 @@ class RolloutReader:
         return guessed_form(text, prompt)
 
     def _group_line(self, snapshot: Snapshot, row: int, record: Mapping[str, Any]) -> dict[str, Any]:
-        at = int(snapshot.file_of_row[row])
+        at = snapshot.place(row)
         here = np.arange(snapshot.starts[at], snapshot.starts[at + 1])
         group = int(snapshot.column("group")[row])
         members = here[snapshot.column("group")[here] == group].tolist()
@@ -260,7 +260,7 @@ class RolloutReader:
         return {**{name: record[name] for name in names}, **self._visit(snapshot, members)}
 
     def _visit(self, snapshot: Snapshot, members: Sequence[int]) -> dict[str, Any]:
-        at = int(snapshot.file_of_row[members[0]])
+        at = snapshot.place(members[0])
         fact = snapshot.files[at]
         samples = [
             {

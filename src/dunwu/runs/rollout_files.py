@@ -9,8 +9,8 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,9 +23,8 @@ _EVALUATION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\.parquet")
 _TAIL_BYTES = 4096
 
 
-@dataclass(frozen=True)
-class RolloutFile:
-    """One file of rollouts on disk.
+class RolloutFile(NamedTuple):
+    """One file of rollouts on disk; a stage may have tens of thousands, so that they are made and compared cheaply.
 
     Args:
         number: the stage's rollout, from 1; 0 for samples of an evaluation.
@@ -33,11 +32,17 @@ class RolloutFile:
         num_bytes, modified_ns: as the file system has them, to tell whether it changed.
     """
 
-    path: Path
+    folder: Path
+    name: str
     number: int
     label: str
     num_bytes: int
     modified_ns: int
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self.folder / self.name
 
     def tail(self) -> bytes:
         """Return the file's last bytes, which hold sizes and places of its columns: they tell a copy from another file."""
@@ -48,9 +53,10 @@ class RolloutFile:
 
 def rollout_files(stage: Path) -> list[RolloutFile]:
     """List the rollouts of a stage's folder by number; none where there is no such folder."""
+    folder = stage / "rollouts"
     found = [
-        _file(entry, int(match[1]), "")
-        for entry in _entries(stage / "rollouts")
+        _file(folder, entry, int(match[1]), "")
+        for entry in _entries(folder)
         if (match := _ROLLOUT.fullmatch(entry.name))
     ]
     return sorted(found, key=lambda file: file.number)
@@ -63,9 +69,10 @@ def count_rollouts(stage: Path) -> int:
 
 def evaluation_files(stage: Path) -> list[RolloutFile]:
     """List the samples of a stage's evaluations, the earliest step first."""
+    folder = stage / "evaluation"
     found = [
-        _file(entry, 0, match[1])
-        for entry in _entries(stage / "evaluation")
+        _file(folder, entry, 0, match[1])
+        for entry in _entries(folder)
         if (match := _EVALUATION.fullmatch(entry.name))
     ]
     return sorted(found, key=lambda file: (_evaluated_after(file), file.label))
@@ -116,9 +123,9 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _file(entry: os.DirEntry[str], number: int, label: str) -> RolloutFile:
+def _file(folder: Path, entry: os.DirEntry[str], number: int, label: str) -> RolloutFile:
     facts = entry.stat()
-    return RolloutFile(Path(entry.path), number, label, facts.st_size, facts.st_mtime_ns)
+    return RolloutFile(folder, entry.name, number, label, facts.st_size, facts.st_mtime_ns)
 
 
 def _evaluated_after(file: RolloutFile) -> int:
