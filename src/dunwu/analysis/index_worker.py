@@ -1,7 +1,9 @@
 """Builds what is missing of a stage's index, in a process of its own: `python -m dunwu.analysis.index_worker RUN STAGE`.
 
-The newest files come first, since they are what is looked at. The newest few that make no whole block are left to whoever opens
-the index. Of two workers at once the second does nothing; one that is killed leaves whole blocks. Started by `index_store`.
+The newest files come first, since they are what is looked at. The newest few that make no whole block yet are left to whoever
+opens the index. When all of a stage is indexed, its self-evolution is computed and kept, too (`evolution_store`).
+
+Of two workers at once the second does nothing; one that is killed leaves whole blocks. Started by `index_store`.
 """
 
 import os
@@ -9,12 +11,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dunwu.analysis.evolution_store import stage_evolution
+from dunwu.analysis.index_store import StageIndex
 from dunwu.analysis.rollout_index import (
     BLOCK_FILES,
     block_paths,
     current_blocks,
     draw,
     index_folders,
+    missing_blocks,
     remove_leftovers,
     write_block,
 )
@@ -24,23 +29,6 @@ from dunwu.runs.lock import FolderLock
 from dunwu.runs.rollout_files import RolloutFile, rollout_files
 
 _NICENESS = 10
-
-
-def missing_blocks(files: Sequence[RolloutFile], indexed: set[int]) -> list[list[RolloutFile]]:
-    """Return the files of each whole block that is not in the index, the newest first.
-
-    Block k holds the rollouts k * BLOCK_FILES + 1 to (k + 1) * BLOCK_FILES; only the stage's last one can still grow.
-    """
-    blocks: dict[int, list[RolloutFile]] = {}
-    for file in files:
-        blocks.setdefault((file.number - 1) // BLOCK_FILES, []).append(file)
-    last = max(blocks, default=0)
-    return [
-        block
-        for key, block in sorted(blocks.items(), reverse=True)
-        if (key != last or len(block) == BLOCK_FILES)
-        and not indexed.issuperset(file.number for file in block)
-    ]
 
 
 def build(run: Path, stage: str, goes_on: Callable[[], bool] = lambda: True) -> int:
@@ -88,6 +76,9 @@ def main(arguments: Sequence[str]) -> int:
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     build(Path(run), stage, lambda: not parent or os.getppid() == int(parent[0]))
+    snapshot = StageIndex(Path(run), stage).indexed()
+    if snapshot.settled:
+        stage_evolution(Path(run), stage, snapshot)
     return 0
 
 

@@ -28,6 +28,9 @@ LEVELS = (
     "half or more right at first",
     "all right at first",
 )
+_COLUMNS = (
+    "group", "prompt_id", "kind", "language", "correct", "tokens", "truncated", "reflections", "mixed", "correction",
+)  # fmt: skip
 _EDGE_FRAC = 0.1
 _ONSET_SIGMAS, _ONSET_GROWTH = 3.0, 2.0
 
@@ -83,7 +86,9 @@ class Evolution:
     def mean(self, values: np.ndarray, where: np.ndarray | None = None) -> list[float | None]:
         """Return the mean of a column in each bin, over the rows `where` holds; None where there are none."""
         count = self.count if where is None else self._sum(where)
-        total = self._sum(values if where is None else values * where)
+        total = self._sum(
+            values if where is None else values & where if values.dtype == bool else values * where
+        )
         return [float(t / c) if c else None for t, c in zip(total, count, strict=True)]
 
     def quantiles(self, values: np.ndarray, shares: tuple[float, ...]) -> list[list[float]]:
@@ -100,10 +105,11 @@ class Evolution:
         return counts
 
     def _sum(self, values: np.ndarray) -> np.ndarray:
-        if not self.num_bins:
-            return np.zeros(0)
-        kind = np.int64 if values.dtype.kind in "bi" else np.float64
-        return np.add.reduceat(values, self._edges[:-1], dtype=kind)
+        spans = list(pairwise(self._edges.tolist()))
+        if values.dtype == bool:
+            return np.array([np.count_nonzero(values[a:b]) for a, b in spans], np.int64)
+        kind = np.int64 if values.dtype.kind == "i" else np.float64
+        return np.array([values[a:b].sum(dtype=kind) for a, b in spans], kind)
 
 
 def evolve(snapshot: Snapshot) -> dict[str, Any]:
@@ -118,6 +124,7 @@ def evolve(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _evolve(curves: Evolution, snapshot: Snapshot) -> dict[str, Any]:
+    snapshot.load(*_COLUMNS)
     column = snapshot.column
     tokens, correct = column("tokens"), column("correct")
     right, wrong = correct == 1, correct == 0
@@ -190,20 +197,30 @@ def by_level(
     if not snapshot.num_rows:
         return {}
     problems = snapshot.column("prompt_id")
-    groups = snapshot.file_of_row.astype(np.int64) << 32 | snapshot.column("group")
-    first_row = np.zeros(len(snapshot.values("prompt_id")), np.int64)
-    first_row[problems[::-1]] = np.arange(len(problems))[::-1]
-    is_first = groups == groups[first_row[problems]]
-    here = is_first & graded
-    met = np.bincount(problems[here], minlength=len(first_row))
-    share = np.bincount(problems[here], weights=right[here], minlength=len(first_row)) / np.maximum(met, 1)
-    level = np.select([met == 0, share == 0, share < 0.5, share < 1], [-1, 0, 1, 2], 3)[problems]
-    later = graded & ~is_first
+    groups = group_keys(snapshot)
+    num_problems = len(snapshot.values("prompt_id"))
+    first_group = np.zeros(num_problems, groups.dtype)
+    first_group[problems[::-1]] = groups[::-1]  # of equal problems the last one stays, which is the earliest
+    is_first = groups == first_group[problems]
+    here = np.flatnonzero(is_first & graded)
+    met = np.bincount(problems[here], minlength=num_problems)
+    share = np.bincount(problems[here[right[here]]], minlength=num_problems) / np.maximum(met, 1)
+    kinds = np.select([met == 0, share == 0, share < 0.5, share < 1], [-1, 0, 1, 2], 3).astype(np.int8)
+    level = np.where(graded & ~is_first, kinds[problems], np.int8(-1))
     return {
-        name: curves.mean(right, later & (level == place))
+        name: curves.mean(right, level == place)
         for place, name in enumerate(LEVELS)
-        if (later & (level == place)).any()
+        if (level == place).any()
     }
+
+
+def group_keys(snapshot: Snapshot) -> np.ndarray:
+    """(rows,) a number >= 0 for the group of each row, which other groups do not have."""
+    group = snapshot.column("group")
+    sizes = int(group.max(initial=0)) + 1
+    kind = np.int32 if 8 * sizes * len(snapshot.files) < 2**31 else np.int64
+    first = np.arange(0, sizes * len(snapshot.files), sizes, dtype=kind)
+    return np.repeat(first, np.diff(snapshot.starts)) + group
 
 
 def reflection_pays(
@@ -214,14 +231,11 @@ def reflection_pays(
     Returns:
         the mean over groups that have both of (share right with - share right without), its 95% interval, and how many groups.
     """
-    sizes = snapshot.column("group").max() + 1 if snapshot.num_rows else 1
-    key = snapshot.file_of_row.astype(np.int64) * int(sizes) + snapshot.column("group")
-    shares, counts = [], []
-    for chosen in (graded & reflects, graded & ~reflects):
-        count = np.bincount(key[chosen], minlength=int(key.max(initial=0)) + 1)
-        total = np.bincount(key[chosen], weights=right[chosen], minlength=len(count))
-        counts.append(count)
-        shares.append(total / np.maximum(count, 1))
+    keys = group_keys(snapshot)
+    cells = 4 * keys + 2 * reflects.view(np.int8) + right.view(np.int8)
+    table = np.bincount(cells[graded], minlength=4 * (int(keys.max(initial=0)) + 1)).reshape(-1, 2, 2)
+    counts = [table[:, side].sum(axis=1) for side in (1, 0)]  # with a reflection word, and without
+    shares = [table[:, side, 1] / np.maximum(count, 1) for side, count in zip((1, 0), counts, strict=True)]
     both = (counts[0] > 0) & (counts[1] > 0)
     differences = (shares[0] - shares[1])[both]
     if len(differences) < 2:
