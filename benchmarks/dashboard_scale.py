@@ -3,7 +3,8 @@
     python -m benchmarks.synthetic_run RUN --steps 10000        # once: 5 million rollouts
     python -m benchmarks.dashboard_scale RUN                    # cold (no index yet), while the index is built, warm, and a copy
 
-Prints one line for each: what was asked, and the median and the slowest of its repetitions.
+Prints one line for each: what was asked, and the median and the slowest of its repetitions; and what the server has used of
+processor time and memory.
 """
 
 import argparse
@@ -18,6 +19,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 SERVER = """
 import sys, uvicorn
@@ -64,6 +67,12 @@ class Server:
             data = reply.read()
         return time.perf_counter() - start, json.loads(data)
 
+    def used(self) -> str:
+        """Say how much processor time and memory the server has used."""
+        process = psutil.Process(self._process.pid)
+        seconds = sum(process.cpu_times()[:2])
+        return f"server: {seconds:.1f} s of processor time, {process.memory_info().rss / 1e6:.0f} MB"
+
     def stop(self) -> None:
         """End the process."""
         self._process.terminate()
@@ -79,12 +88,17 @@ def row(name: str, seconds: list[float]) -> None:
 
 
 def opened(server: Server) -> dict[str, float]:
-    """Open three pages in Chromium; return the seconds until each shows what it is for. Empty where there is none."""
+    """Open four pages in Chromium; return the seconds until each shows what it is for. Empty where there is none."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         return {}
-    waits = {"overview": ".stage-row, .chain", "rollouts": ".rolls .roll", "evolution": ".headline"}
+    waits = {
+        "overview": ".stage-row, .chain",
+        "training": ".chart canvas",
+        "rollouts": ".rolls .roll",
+        "evolution": ".headline",
+    }
     found = {}
     with sync_playwright() as p:
         browser = p.chromium.launch(
@@ -120,7 +134,7 @@ def measure(run: Path, port: int, repeat: int) -> None:
         )
         row("self-evolution", [server.ask(f"{stage}/evolution")[0] for _ in range(repeat)])
         print(
-            f"indexed: {page['rows']:,} rollouts, {page['files']:,} of {page['num_files']:,} files",
+            f"indexed: {page['rows']:,} rollouts, {page['files']:,} of {page['num_files']:,} files; {server.used()}",
             flush=True,
         )
     finally:
