@@ -48,6 +48,12 @@ def test_another_rollout_or_half_a_file_makes_it_void(ended, run, make_rollout, 
     assert len(stage_evolution(ended, "zero", index.complete_snapshot())["curves"]["steps"]) == 4
 
 
+def test_of_a_stage_without_rollouts_nothing_is_kept(tmp_path):
+    snapshot = StageIndex(tmp_path, "nothing").snapshot()
+    assert stage_evolution(tmp_path, "nothing", snapshot)["curves"]["steps"] == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_without_a_place_for_it_it_is_computed(ended, monkeypatch):
     index_worker.build(ended, "zero")
     monkeypatch.setattr(evolution_store, "derived_folder", lambda run: (_ for _ in ()).throw(OSError("full")))

@@ -56,8 +56,9 @@ class Snapshot:
 
     @property
     def settled(self) -> bool:
-        """Whether it is complete and on disk as a whole: what follows from it can be kept there, too."""
-        return self.complete and all(isinstance(source, Path) for source in self._sources)
+        """Whether all of the stage, and something, is in blocks on disk: what follows from it can be kept there, too."""
+        whole = self.complete and all(isinstance(source, Path) for source in self._sources)
+        return whole and bool(self._sources)
 
     @cached_property
     def starts(self) -> np.ndarray:

@@ -9,6 +9,7 @@ Of two workers at once the second does nothing; one that is killed leaves whole 
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dunwu.analysis.evolution_store import stage_evolution
@@ -78,7 +79,8 @@ def main(arguments: Sequence[str]) -> int:
     build(Path(run), stage, lambda: not parent or os.getppid() == int(parent[0]))
     snapshot = StageIndex(Path(run), stage).indexed()
     if snapshot.settled:
-        stage_evolution(Path(run), stage, snapshot)
+        with suppress(RunError):  # a file went away meanwhile: whoever looks at the page is told
+            stage_evolution(Path(run), stage, snapshot)
     return 0
 
 
