@@ -97,6 +97,20 @@ def test_killed_again_and_again(unkilled: tuple[dict[str, str], float], tmp_path
     assert finish(RECIPE, tmp_path / "run") == unkilled[0]
 
 
+def test_an_rl_stage_is_never_compared_with_a_before_of_its_trained_policy(tmp_path: Path) -> None:
+    process = start(RECIPE, tmp_path / "run", die_at_sync(54))
+    process.join(120)
+    evaluations = tmp_path / "run" / "r1_zero" / "evaluation"
+    (evaluations / "before.json").write_text('{"pass')
+    with pytest.raises(
+        RunError, match=r"before\.json is damaged .*delete .*r1_zero to start the stage again"
+    ):
+        run_recipe(RECIPE, tmp_path / "run", QuietProgress())
+    (evaluations / "before.json").unlink()
+    with pytest.raises(RunError, match=r"before.* is missing"):
+        run_recipe(RECIPE, tmp_path / "run", QuietProgress())
+
+
 def test_a_changed_recipe_names_the_difference(tmp_path: Path) -> None:
     process = start(RECIPE, tmp_path / "run", die_at_sync(20))
     process.join(120)

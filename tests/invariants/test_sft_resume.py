@@ -6,6 +6,7 @@ the writing of checkpoints and evaluations, or right after a step: at every step
 
 import json
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -138,6 +139,32 @@ def test_killed_again_and_again(
         process = start(recipe, tmp_path / "run", die_after_step(step))
         process.join(120)
         assert process.exitcode == -signal.SIGKILL
+    assert finish(recipe, tmp_path / "run") == unkilled[0]
+
+
+def test_an_evaluation_that_is_gone_is_made_again_with_its_own_model_alone(
+    recipe: Recipe, unkilled: tuple[dict[str, str], float], tmp_path: Path
+) -> None:
+    evaluations = tmp_path / "run" / "sft" / "evaluation"
+
+    def killed_without(label: str, step: int) -> None:
+        process = start(recipe, tmp_path / "run", die_after_step(step))
+        process.join(120)
+        assert process.exitcode == -signal.SIGKILL
+        for suffix in ("json", "parquet"):
+            (evaluations / f"{label}.{suffix}").unlink()
+
+    killed_without("step-000004", 5)
+    killed_without("step-000004", 7)  # made again on the way: step 4 was the last checkpoint's
+    with pytest.raises(
+        RunError, match=r"step-000004 of stage sft, .* is missing.* stands at step 6.*delete .*sft"
+    ):
+        run_recipe(recipe, tmp_path / "run", QuietProgress())
+    shutil.rmtree(tmp_path / "run" / "sft")
+    killed_without("before", 5)
+    with pytest.raises(RunError, match=r"before of stage sft, .* is missing.* stands at step 4"):
+        run_recipe(recipe, tmp_path / "run", QuietProgress())
+    shutil.rmtree(tmp_path / "run" / "sft")
     assert finish(recipe, tmp_path / "run") == unkilled[0]
 
 

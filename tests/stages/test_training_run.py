@@ -1,11 +1,17 @@
 import pytest
 
 from dunwu.config.recipe import Recipe
+from dunwu.errors import RunError
 from dunwu.runs.folder import RunFolder
 from dunwu.runs.progress import QuietProgress
 from dunwu.stages.context import StageContext
 from dunwu.stages.decontamination import Decontamination
-from dunwu.stages.training_run import evaluate_once, save_checkpoint, wall_seconds
+from dunwu.stages.training_run import (
+    evaluate_once,
+    save_checkpoint,
+    wall_seconds,
+    without_evaluation,
+)
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def test_an_evaluation_is_made_once(context):
         return {"pass_at_1": 0.5}, ()
 
     for _ in range(2):
-        assert evaluate_once(context, "before", 0, evaluate) == {"pass_at_1": 0.5, "step": 0}
+        assert evaluate_once(context, "before", 0, evaluate, state_step=0) == {"pass_at_1": 0.5, "step": 0}
     assert len(made) == 1
 
 
@@ -60,3 +66,20 @@ def test_seconds_are_those_of_steps_and_evaluations_since_the_stage_began(contex
     assert wall_seconds(context) == 3.5
     folder.run.log("stage begun", stage="r1_zero")
     assert wall_seconds(context) == 2.0
+
+
+def test_an_evaluation_is_never_made_with_a_later_model(context):
+    def evaluate():
+        raise AssertionError("the model has changed since")
+
+    with pytest.raises(
+        RunError, match=r"before of stage r1_zero, made after step 0, is missing.*delete .*r1_zero"
+    ):
+        evaluate_once(context, "before", 0, evaluate, state_step=3)
+    context.folder.write_evaluation("before", {"pass_at_1": 0.5}, (), step=0)
+    assert evaluate_once(context, "before", 0, evaluate, state_step=3)["pass_at_1"] == 0.5
+
+
+def test_steps_without_their_evaluation_are_found(context):
+    context.folder.write_evaluation("step-000002", {}, (), step=2)
+    assert without_evaluation(context, (2, 4)) == [4]

@@ -44,10 +44,11 @@ def read_evaluations(folder: Path) -> dict[str, dict[str, Any]]:
     records = {}
     for path in sorted(folder.glob("[!.]*.json")):
         try:
-            records[path.stem] = dict(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
+            record = dict(json.loads(path.read_text(encoding="utf-8")))
+            records[path.stem] = {**record, "step": int(record["step"])}
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise RunError(
-                f"{path} is damaged ({error}); delete it, and the same command makes it again"
+                f"{path} is damaged ({error!r}); restore it from a copy, or delete {folder.parent} to start the stage again"
             ) from error
     return dict(sorted(records.items(), key=lambda item: item[1]["step"]))
 

@@ -19,7 +19,13 @@ from dunwu.errors import ConfigError
 from dunwu.functional.seeds import derive_seed
 from dunwu.stages.context import StageContext
 from dunwu.stages.profiling import Profiling
-from dunwu.stages.training_run import evaluate_once, evaluation_label, peak_memory_bytes, save_checkpoint
+from dunwu.stages.training_run import (
+    evaluate_once,
+    evaluation_label,
+    peak_memory_bytes,
+    save_checkpoint,
+    without_evaluation,
+)
 from dunwu.training.reward_model_state import RewardModelState
 from dunwu.training.sft_state import SftState
 
@@ -113,10 +119,13 @@ class EpochLoop:
             progress.evaluation(label, 0, self.num_held_out)
             return self.evaluate_all(lambda done, total: progress.evaluation(label, done, total)), ()
 
-        return evaluate_once(self.context, label, step, figures)
+        return evaluate_once(self.context, label, step, figures, state_step=self.state.step)
 
     def train(self) -> None:
-        """Make the steps that are still to be made, epoch by epoch."""
+        """Make the steps that are still to be made, epoch by epoch; those before must have been evaluated as it was due."""
+        due = filter(self._evaluation_due, range(1, self.state.step + 1))
+        for step in without_evaluation(self.context, due):
+            self.evaluate(evaluation_label(step), step)
         schedule = self.schedule
         profiling = Profiling(self.context, self.device)
         while self.state.step < schedule.num_steps:
@@ -147,10 +156,14 @@ class EpochLoop:
 
     def _after_update(self, step: int) -> None:
         """Evaluation and checkpoint, in this order, so that a checkpoint holds all that came before it."""
-        last, every = self.schedule.num_steps, self.evaluate_every
-        if every and step % every == 0 and step < last:
+        if self._evaluation_due(step):
             self.evaluate(evaluation_label(step), step)
-        if step % self.checkpoint.every_steps == 0 or step == last:
+        if step % self.checkpoint.every_steps == 0 or step == self.schedule.num_steps:
             save_checkpoint(
                 self.context, self.checkpoint, step, self.state.save, lambda found: -found[self.loss]
             )
+
+    def _evaluation_due(self, step: int) -> bool:
+        """Whether the stage is evaluated after `step`, its end not counted."""
+        every = self.evaluate_every
+        return every is not None and step % every == 0 and step < self.schedule.num_steps

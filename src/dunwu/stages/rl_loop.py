@@ -32,6 +32,7 @@ from dunwu.stages.training_run import (
     peak_memory_bytes,
     save_checkpoint,
     wall_seconds,
+    without_evaluation,
 )
 from dunwu.training.rl_metrics import NOTHING_TO_TRAIN, completion_metrics, rollout_counts
 from dunwu.training.rollout_plan import RolloutSpan, general_begin, rollout_span
@@ -85,7 +86,9 @@ class _Loop:
 
     def evaluate(self, label: str, step: int) -> Mapping[str, Any]:
         """Evaluate on the held-out problems, unless that is already in the run folder, and say aloud what it warns of."""
-        figures = evaluate_once(self.context, label, step, lambda: self._evaluate(label, step))
+        figures = evaluate_once(
+            self.context, label, step, lambda: self._evaluate(label, step), state_step=self.state.step
+        )
         seen = figures.get("reward_hacking")
         if seen is not None:
             self.folder.run.log(
@@ -124,7 +127,10 @@ class _Loop:
         )
 
     def train(self) -> None:
-        """Make the updates that are still to be made."""
+        """Make the updates that are still to be made; what went before them must have been evaluated as it was due."""
+        due = filter(self._evaluation_due, range(1, self.state.step + 1))
+        for step in without_evaluation(self.context, due):
+            self.evaluate(evaluation_label(step), step)
         while self.state.step < self.config.num_steps:
             with self.profiling.round(self.state.step + 1):
                 self._round()
@@ -238,11 +244,15 @@ class _Loop:
             and step % config.kl.refresh_every_steps == 0
         ):
             state.reference.copy_weights_from(state.policy)
-        every = config.evaluation.every_steps
-        due = step == general_begin(config) or (every and step % every == 0)
-        if due and step < config.num_steps:
+        if self._evaluation_due(step):
             self.evaluate(evaluation_label(step), step)
         if step % config.checkpoint.every_steps == 0 or step == config.num_steps:
             save_checkpoint(
                 self.context, config.checkpoint, step, state.save, lambda found: found["pass_at_1"]
             )
+
+    def _evaluation_due(self, step: int) -> bool:
+        """Whether the stage is evaluated after `step`, its end not counted."""
+        every = self.config.evaluation.every_steps
+        due = step == general_begin(self.config) or (every is not None and step % every == 0)
+        return due and step < self.config.num_steps

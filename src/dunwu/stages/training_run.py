@@ -5,11 +5,12 @@ Called by the loops of the stages.
 
 import resource
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dunwu.config.training import CheckpointConfig, ModelConfig
+from dunwu.errors import RunError
 from dunwu.functional.phases import phase
 from dunwu.models.loading import load_policy
 from dunwu.models.policy import Policy
@@ -44,16 +45,27 @@ def evaluate_once(
     label: str,
     step: int,
     evaluate: Callable[[], tuple[Mapping[str, Any], Sequence[RolloutGroup]]],
+    *,
+    state_step: int,
 ) -> Mapping[str, Any]:
     """Evaluate after `step` and write figures and samples into the run folder, unless that evaluation is already there.
 
     Args:
         evaluate: returns the figures, which must be the same on every repetition, and the samples behind them.
+        state_step: the step after which the stage's model stands now, `step` or a later one.
     Returns:
         The figures as they are in the run folder.
+    Raises:
+        RunError: the evaluation is not there, and the model that it is of is not there any more.
     """
     folder = context.folder
     written = folder.read_evaluation(label)
+    if written is None and state_step > step:
+        raise RunError(
+            f"the evaluation {label} of stage {folder.name}, made after step {step}, is missing, and its model is gone: the "
+            f"stage stands at step {state_step}. Restore {label}.json and {label}.parquet in {folder.path / 'evaluation'} "
+            f"from a copy, or delete {folder.path} to start the stage again"
+        )
     if written is None:
         start = time.monotonic()
         figures, groups = evaluate()
@@ -85,6 +97,12 @@ def save_checkpoint(
         keep_best=config.keep_best,
         score=None if figures is None else score(figures),
     )
+
+
+def without_evaluation(context: StageContext, steps: Iterable[int]) -> list[int]:
+    """Return those of the steps whose evaluation is not in the run folder."""
+    labels = set(context.folder.evaluation_labels())
+    return [step for step in steps if evaluation_label(step) not in labels]
 
 
 def evaluation_label(step: int) -> str:
