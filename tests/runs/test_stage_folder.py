@@ -292,6 +292,17 @@ def test_a_record_that_cannot_be_read_is_named(stage, harm):
         stage.read_record()
 
 
+def test_a_file_that_others_put_among_the_rows_is_named_and_not_read(stage):
+    stage.begin({})
+    stage.write_data("rows.jsonl", lambda path: path.write_text("{}"))
+    assert stage.data_files() == []  # not finished
+    stage.finish({})
+    for name in ("more.jsonl", ".DS_Store"):
+        (stage.data_path / name).write_text("{}")
+    assert stage.data_files() == [stage.data_path / "rows.jsonl"]
+    assert stage.damage() == [f"{stage.data_path / 'more.jsonl'} was not made by the stage"]
+
+
 @pytest.mark.parametrize("name", ["../rows.jsonl", "rows.txt", ".jsonl"])
 def test_a_data_files_name_must_be_plain(stage, name):
     with pytest.raises(ValueError, match="plain file name"):

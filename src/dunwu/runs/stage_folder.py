@@ -19,6 +19,7 @@ from dunwu.runs.files import remove, sync, write_file, write_file_with, write_fo
 from dunwu.runs.jsonl import append_line, cut_torn_line, keep_lines, read_lines
 from dunwu.runs.rollout_table import StoredRollouts, read_facts, read_table, write_table
 from dunwu.runs.stage_lineage import StageLineage
+from dunwu.runs.stage_manifest import DATA_FOLDER
 
 if TYPE_CHECKING:
     from dunwu.runs.folder import RunFolder
@@ -316,7 +317,7 @@ class StageFolder(StageLineage):
     @property
     def data_path(self) -> Path:
         """The folder of the rows that the stage made for later stages."""
-        return self.path / "data"
+        return self.path / DATA_FOLDER
 
     def write_data(self, name: str, write: Callable[[Path], None]) -> Path:
         """Let `write` fill a file of rows, for example "train.jsonl": it is there whole or not at all.
@@ -333,9 +334,12 @@ class StageFolder(StageLineage):
         return self.data_path / name
 
     def data_files(self) -> list[Path]:
-        """List the files of rows, by name."""
-        return sorted(
+        """List the files of rows that the finished stage made, by name; none before it has finished."""
+        manifest = self.manifest
+        made = (manifest.made if manifest else None) or {}
+        files = (self.path / name for name in sorted(made))
+        return [
             path
-            for path in self.data_path.glob("*")
-            if path.name.endswith(_DATA_SUFFIXES) and path.name[0] != "."
-        )
+            for path in files
+            if path.parent == self.data_path and path.name.endswith(_DATA_SUFFIXES) and path.name[0] != "."
+        ]

@@ -15,6 +15,7 @@ from dunwu.runs.files import TEMPORARY_PREFIX, canonical_json, hash_file, write_
 from dunwu.runs.wall_clock import RECORD_NAME, WALL_CLOCK_FILES, WALL_CLOCK_FOLDERS, comparable_hash
 
 MANIFEST_NAME = "manifest.json"
+DATA_FOLDER = "data"
 _FORMAT = 1
 _NOT_OUTPUTS = {MANIFEST_NAME, *WALL_CLOCK_FILES}
 _LARGE = "rollouts/"  # every completion of a stage; compared by size alone unless asked to look at everything
@@ -92,7 +93,8 @@ def write_stage_manifest(folder: Path, manifest: StageManifest) -> None:
 
 
 def find_damage(folder: Path, made: Mapping[str, MadeFile], *, thorough: bool) -> list[str]:
-    """List the files of a finished stage that are missing or no longer what the stage made, each with its path.
+    """List the files of a finished stage that are missing or no longer what the stage made, and files that others put among
+    its rows, each with its path.
 
     Args:
         thorough: hash the rollouts too, which are otherwise compared by size.
@@ -107,7 +109,11 @@ def find_damage(folder: Path, made: Mapping[str, MadeFile], *, thorough: bool) -
                 damaged.append(f"{path} has {path.stat().st_size} bytes; it had {file.num_bytes}")
         elif _made(path) != file:
             damaged.append(f"{path} has changed since the stage finished")
-    return damaged
+    return damaged + [
+        f"{path} was not made by the stage"
+        for path in sorted((folder / DATA_FOLDER).rglob("*"))
+        if path.is_file() and path.name[0] != "." and path.relative_to(folder).as_posix() not in made
+    ]
 
 
 def _outputs(folder: Path) -> list[str]:
