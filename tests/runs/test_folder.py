@@ -100,7 +100,7 @@ def test_a_closed_or_read_folder_cannot_be_written(tmp_path, recipe, make_group)
     assert not (tmp_path / "r1_zero").exists()
 
 
-def test_opening_clears_what_a_kill_left(tmp_path, recipe):
+def test_opening_and_rewinding_clear_what_a_kill_left(tmp_path, recipe):
     with RunFolder.open(tmp_path, recipe) as run:
         run.stage("r1_zero").begin({})
         run.stage("r1_zero").append_metrics(1, {"reward": 1.0})
@@ -111,7 +111,8 @@ def test_opening_clears_what_a_kill_left(tmp_path, recipe):
             file.write('{"torn": ')
     with RunFolder.open(tmp_path, recipe) as run:
         assert [record["step"] for record in run.stage("r1_zero").read_metrics()] == [1]
-        assert [record["event"] for record in run.read_events()] == ["started", "stage begun", "resumed"]
+        run.stage("r1_zero").rewind(1)
+        assert [record["event"] for record in run.read_events()] == ["started", "stage begun", "resumed", "rewound"]
     for name in ("events.jsonl", "r1_zero/metrics.jsonl", "r1_zero/timings.jsonl"):
         assert "torn" not in (tmp_path / name).read_text()
     assert not (tmp_path / "r1_zero" / ".tmp-rollout").exists()

@@ -324,6 +324,23 @@ def test_what_a_stage_works_on_is_pinned_and_must_not_change(stage):
     assert stage.manifest.pinned == {"task": "1", "template": "2"}
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "timings.jsonl", "diagnosis.jsonl"])
+def test_opening_a_run_cuts_nothing_off_a_finished_stage(stage, recipe, name):
+    stage.begin({})
+    stage.append_metrics(1, {})
+    stage.append_timings(1, {})
+    stage.note_diagnosis([{"step": 1, "name": "x", "state": "began"}])
+    stage.finish({})
+    path = stage.path / name
+    shorter = path.read_bytes().removesuffix(b"\n")
+    path.write_bytes(shorter)
+    stage.run.close()
+    with RunFolder.open(stage.run.path, recipe) as run:
+        damage = run.stage("r1_zero").damage()
+    assert path.read_bytes() == shorter
+    assert damage == ([] if name == "timings.jsonl" else [f"{path} has changed since the stage finished"])
+
+
 def test_the_best_checkpoint_stays_beside_the_newest(stage):
     for step, score in ((1, 0.1), (2, 0.7), (3, None), (4, 0.7), (5, 0.2)):
         stage.save_checkpoint(step, state(step), keep_last=1, keep_best=True, score=score)

@@ -16,7 +16,7 @@ from dunwu.records import RolloutGroup
 from dunwu.runs import checkpoints, evaluations
 from dunwu.runs.checkpoints import Checkpoint
 from dunwu.runs.files import remove, sync, write_file, write_file_with, write_folder
-from dunwu.runs.jsonl import append_line, cut_torn_line, keep_lines, read_lines
+from dunwu.runs.jsonl import append_line, keep_lines, read_lines
 from dunwu.runs.rollout_table import StoredRollouts, read_facts, read_table, write_table
 from dunwu.runs.stage_lineage import StageLineage
 from dunwu.runs.stage_manifest import DATA_FOLDER
@@ -245,10 +245,8 @@ class StageFolder(StageLineage):
         self.run.log("rewound", stage=self.name, step=step)
 
     def clean(self) -> None:
-        """Remove torn lines and surplus checkpoints that a killed process left; called when a run is
-        opened."""
-        for path in (self._metrics, self._timings, self._diagnosis):
-            cut_torn_line(path)
+        """Remove surplus checkpoints that a killed process left; called when a run is opened. Torn lines are for `rewind`: in a
+        stage that does not go on, a finished one above all, a line without its end is damage, and stays to be seen."""
         checkpoints.prune(self.checkpoints_path)
 
     # Evaluations
