@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dunwu.runs.files import canonical_json, hash_folder, remove, write_folder
+from dunwu.runs.files import canonical_json, hash_file, hash_folder, remove, write_folder
 
 SEAL_NAME = "checkpoint.json"
 _SEAL_KEYS = {"step", "keep_last", "keep_best", "score", "files"}
@@ -63,20 +63,16 @@ def found(folder: Path) -> list[Checkpoint]:
 
 
 def damage(checkpoint: Checkpoint) -> str | None:
-    """Say what is wrong with a checkpoint: the first file that is missing, changed or not its own; None if it
-    is whole."""
+    """Say what is wrong with a checkpoint: the first file that is missing or changed; None if it is whole. What others have put
+    beside its files (.DS_Store, say) is passed over."""
     seal = _read_seal(checkpoint)
     if seal is None:
         return f"{SEAL_NAME} is missing or damaged"
-    actual = hash_folder(checkpoint.path)
-    actual.pop(SEAL_NAME, None)
-    expected: dict[str, str] = seal["files"]
-    for name in sorted(expected.keys() | actual.keys()):
-        if name not in actual:
+    for name, expected in sorted(seal["files"].items()):
+        path = checkpoint.path / name
+        if not path.is_file():
             return f"{name} is missing"
-        if name not in expected:
-            return f"{name} does not belong to it"
-        if actual[name] != expected[name]:
+        if hash_file(path) != expected:
             return f"{name} has changed since it was written"
     return None
 
