@@ -301,3 +301,17 @@ def test_one_file_of_a_stages_data_can_be_named_and_must_be_there(chain, build, 
     assert chain.model("two") == chain.model("three")
     with pytest.raises(RunError, match=r'"stage:one/other\.jsonl": stage one made rows\.jsonl in'):
         chain.run(build(stage("one"), stage("four", "base", "stage:one/other.jsonl")))
+
+
+def test_a_stage_whose_evaluation_is_not_whole_is_not_finished(chain, three):
+    chain.failing = {"one"}
+    with pytest.raises(OSError, match="no space"):
+        chain.run(three())
+    chain.failing = set()
+    (chain.path / "one" / "evaluation").mkdir()
+    (chain.path / "one" / "evaluation" / "before.json").write_text('{"step": 0}')
+    with pytest.raises(
+        RunError, match=r"before\.parquet cannot be read .*delete .*one to start that stage again"
+    ):
+        chain.run(three())
+    assert not chain.folder().stage("one").finished

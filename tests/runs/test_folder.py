@@ -112,7 +112,12 @@ def test_opening_and_rewinding_clear_what_a_kill_left(tmp_path, recipe):
     with RunFolder.open(tmp_path, recipe) as run:
         assert [record["step"] for record in run.stage("r1_zero").read_metrics()] == [1]
         run.stage("r1_zero").rewind(1)
-        assert [record["event"] for record in run.read_events()] == ["started", "stage begun", "resumed", "rewound"]
+        assert [record["event"] for record in run.read_events()] == [
+            "started",
+            "stage begun",
+            "resumed",
+            "rewound",
+        ]
     for name in ("events.jsonl", "r1_zero/metrics.jsonl", "r1_zero/timings.jsonl"):
         assert "torn" not in (tmp_path / name).read_text()
     assert not (tmp_path / "r1_zero" / ".tmp-rollout").exists()

@@ -220,6 +220,46 @@ def test_going_on_with_other_packages_is_warned_of(stage, monkeypatch):
         stage.begin({})
 
 
+def whole(stage, make_group):
+    """A stage of two rollouts, which its metrics name, and an evaluation before them."""
+    stage.begin({})
+    stage.write_evaluation("before", {"pass_at_1": 0.5}, [make_group()], step=0)
+    for step in (1, 2):
+        stage.write_rollouts(step, [make_group()], first_step=step, last_step=step)
+        stage.append_metrics(step, {"rollout": step})
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:9])]
+)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rollouts/rollout-000001.parquet",
+        "rollouts/rollout-000002.parquet",
+        "evaluation/before.parquet",
+        "evaluation/before.json",
+    ],
+)
+def test_rollouts_and_evaluations_that_are_bad_or_missing_are_named(stage, make_group, name, harm):
+    whole(stage, make_group)
+    stage.require_samples()
+    harm(stage.path / name)
+    with pytest.raises(RunError) as caught:
+        stage.require_samples()
+    assert str(stage.path / name) in str(caught.value)
+    assert f"delete {stage.path} to start" in str(caught.value)
+
+
+def test_samples_that_a_kill_left_without_figures_are_removed(stage, make_group):
+    whole(stage, make_group)
+    stage.write_evaluation("step-000002", {}, [make_group()], step=2)
+    (stage.path / "evaluation" / "step-000002.json").unlink()
+    stage.rewind(2)
+    assert not (stage.path / "evaluation" / "step-000002.parquet").exists()
+    stage.require_samples()
+
+
 HARMS = [
     (lambda path: path.unlink(), "is missing"),
     (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"), "has changed since the stage finished"),

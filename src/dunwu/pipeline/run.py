@@ -160,6 +160,7 @@ class _Runner:
         if state == "begun":
             _warn_of_rounding(stage, folder)
         record = {**self._run(stage, folder), "kind": stage.kind}
+        folder.require_samples()
         folder.finish(record)
         self.run.write_summary()
         self._prune(stage, folder)

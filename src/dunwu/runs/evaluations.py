@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from dunwu.errors import RunError
 from dunwu.records import RolloutGroup
 from dunwu.runs.files import canonical_json, remove, write_file, write_file_with
-from dunwu.runs.rollout_table import StoredRollouts, read_table, unreadable, write_table
+from dunwu.runs.rollout_table import StoredRollouts, read_facts, read_table, unreadable, write_table
 
 SampleColumns = Mapping[str, Sequence[Any]]
 """Samples by column, a value for each completion."""
@@ -81,7 +81,33 @@ def read_sample_columns(folder: Path, label: str) -> SampleColumns:
     return {name: table.column(name).to_pylist() for name in table.column_names}
 
 
-def remove_evaluation(folder: Path, label: str) -> None:
-    """Remove an evaluation, its figures first."""
-    for suffix in ("json", "parquet"):
-        remove(folder / f"{label}.{suffix}")
+def rewind_evaluations(folder: Path, step: int) -> None:
+    """Remove the evaluations made after a later step, and samples that a kill left without figures, which are made again.
+
+    Raises:
+        RunError: a file is damaged.
+    """
+    records = read_evaluations(folder)
+    for label, record in records.items():
+        if record["step"] > step:
+            for suffix in ("json", "parquet"):  # the figures first
+                remove(folder / f"{label}.{suffix}")
+    for path in folder.glob("[!.]*.parquet"):
+        if path.stem not in records and read_facts(path)["first_step"] >= step:
+            remove(path)
+
+
+def require_pairs(folder: Path) -> None:
+    """Verify that every evaluation has its figures and samples; of the samples no more is read than where they are.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    records = read_evaluations(folder)
+    for label in sorted(records.keys() | {path.stem for path in folder.glob("[!.]*.parquet")}):
+        if label not in records:
+            raise RunError(
+                f"{folder / label}.json is missing, and its samples are there; restore it from a copy, or delete "
+                f"{folder.parent} to start the stage again"
+            )
+        read_facts(folder / f"{label}.parquet")

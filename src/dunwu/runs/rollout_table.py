@@ -129,10 +129,10 @@ def read_facts(path: Path) -> dict[str, int]:
 
 
 def unreadable(path: Path, error: Exception) -> RunError:
-    """Say that a file is not one of rollouts, and what to do."""
+    """Say that a file of a stage, in its rollouts/ or evaluation/, is not one of rollouts, and what to do."""
     return RunError(
         f"{path} cannot be read as a file of rollouts ({type(error).__name__}: {error}); restore it from a "
-        "copy, or delete the run folder and run again"
+        f"copy, or delete {path.parent.parent} to start that stage again"
     )
 
 

@@ -218,7 +218,7 @@ class StageFolder(StageLineage):
         from there.
 
         Raises:
-            RunError: the metrics of a step up to `step` are missing.
+            RunError: the metrics of a step up to `step` are missing, or a rollout or an evaluation is damaged.
         """
         self.run.require_writable()
         for path in (self._metrics, self._timings, self._diagnosis):
@@ -234,9 +234,7 @@ class StageFolder(StageLineage):
         for index in self.rollout_indices():
             if read_facts(self._rollout_path(index))["first_step"] > step:
                 remove(self._rollout_path(index))
-        for label, record in evaluations.read_evaluations(self._evaluations).items():
-            if record["step"] > step:
-                evaluations.remove_evaluation(self._evaluations, label)
+        evaluations.rewind_evaluations(self._evaluations, step)
         for checkpoint in checkpoints.found(self.checkpoints_path):
             if checkpoint.step > step:
                 remove(checkpoint.path)
@@ -300,6 +298,18 @@ class StageFolder(StageLineage):
         return evaluations.read_sample_columns(self._evaluations, label)
 
     # The end
+
+    def require_samples(self) -> None:
+        """Verify that the rollouts from the first to the last, and every evaluation, are there and can be read; to be called
+        before `finish`, whose hashes would pass anything off as what the stage made.
+
+        Raises:
+            RunError: a file is missing or damaged.
+        """
+        named = [record.get("rollout", 0) for record in self.read_metrics()]  # steps of data stages name none
+        for index in range(1, max([*named, *self.rollout_indices()], default=0) + 1):
+            read_facts(self._rollout_path(index))
+        evaluations.require_pairs(self._evaluations)
 
     @property
     def model_path(self) -> Path:

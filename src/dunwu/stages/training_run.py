@@ -21,9 +21,14 @@ from dunwu.training.weights import policy_folder
 
 
 def go_back(context: StageContext) -> Checkpoint | None:
-    """Put the stage's folder back to its newest whole checkpoint, or to its beginning, and return that checkpoint."""
+    """Put the stage's folder back to its newest whole checkpoint, or to its beginning, and return that checkpoint.
+
+    Raises:
+        RunError: what the stage has written up to there is missing or damaged.
+    """
     checkpoint = context.folder.latest_checkpoint()
     context.folder.rewind(0 if checkpoint is None else checkpoint.step)
+    context.folder.require_samples()
     return checkpoint
 
 
