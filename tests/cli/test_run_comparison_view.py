@@ -5,9 +5,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 
 from dunwu.cli.run_comparison_view import run_comparison_view
+from dunwu.config.recipe import Recipe
 from dunwu.runs.folder import RunFolder
 
 Invoke = Callable[..., Result]
@@ -38,18 +40,39 @@ def test_what_cannot_be_compared(invoke: Invoke, finished_run: Path, tmp_path: P
     refused = invoke("compare", one, other, "--stage", "x")
     assert refused.exit_code != 0
     assert "--stage chooses a stage table of one run" in refused.stderr
-    nothing = invoke("compare", tmp_path / "a", tmp_path / "b")
-    assert nothing.exit_code != 0
-    assert "none of them can be compared" in nothing.stderr
+    for named in ((one, tmp_path / "a"), (tmp_path / "a", one), (one, other, tmp_path), (tmp_path, tmp_path)):
+        nothing = invoke("compare", *named)
+        assert nothing.exit_code == 2
+        assert "is not a run folder" in nothing.stderr
+        assert nothing.stdout == ""
 
 
-def test_a_damaged_run_is_told_and_the_other_shown(invoke: Invoke, finished_run: Path) -> None:
+@pytest.mark.parametrize("name", ["manifest.json", "recipe.toml"])
+def test_a_run_that_cannot_be_read_is_refused(invoke: Invoke, finished_run: Path, name: str) -> None:
     one, other = two_runs(finished_run)
-    (other / "manifest.json").write_text("{")
+    (other / name).write_text("{")
+    refused = invoke("compare", one, other)
+    assert refused.exit_code == 2
+    assert f"{name} " in refused.stderr
+    assert refused.stdout == ""
+
+
+def test_a_damaged_stage_is_told_first_and_the_rest_shown(invoke: Invoke, finished_run: Path) -> None:
+    one, other = two_runs(finished_run)
+    (other / "r1_zero" / "manifest.json").write_text("{")
     shown = invoke("compare", one, other)
-    assert shown.exit_code == 0
-    assert "manifest.json is damaged" in shown.stdout
-    assert RunFolder.read(one).path == one
+    assert shown.exit_code == 0, shown.output
+    assert shown.stdout.startswith(f"other: {other}/r1_zero/manifest.json is damaged")
+    assert "seconds of work" in shown.stdout
+
+
+def test_a_run_that_has_not_finished_is_compared(
+    invoke: Invoke, finished_run: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    RunFolder.open(tmp_path / "new", recipe).close()
+    shown = invoke("compare", finished_run, tmp_path / "new")
+    assert shown.exit_code == 0, shown.output
+    assert "the recipes are the same" in shown.stdout
 
 
 def test_many_keys_are_cut_and_told(console) -> None:

@@ -48,11 +48,15 @@ def diagnosis_texts(stage: Mapping[str, Any], labels: Sequence[str]) -> Iterator
             yield f"{label}: {diagnosis['name']}, {diagnosis['when']}: {diagnosis['evidence']}"
 
 
-def notes(comparison: Mapping[str, Any]) -> Iterator[str]:
-    """Say how to read the figures, and what could not be read."""
+def fault_texts(comparison: Mapping[str, Any]) -> Iterator[str]:
+    """Say of each run what speaks against its figures; to be told before them."""
     for run in comparison["runs"]:
         for fault in run["faults"]:
             yield f"{run['label']}: {fault}"
+
+
+def notes(comparison: Mapping[str, Any]) -> Iterator[str]:
+    """Say how to read the figures."""
     differences = [
         difference
         for stage in comparison["stages"]
@@ -76,7 +80,7 @@ def notes(comparison: Mapping[str, Any]) -> Iterator[str]:
 def markdown(comparison: Mapping[str, Any]) -> str:
     """Write the whole comparison as Markdown."""
     labels = [run["label"] for run in comparison["runs"]]
-    lines = [f"# {' and '.join(labels)}", "", *(f"- {note}" for note in notes(comparison))]
+    lines = [f"# {' and '.join(labels)}", "", *(f"- {text}" for text in (*fault_texts(comparison), *notes(comparison)))]
     for stage in comparison["stages"]:
         lines += ["", f"## {stage['name']}", ""]
         columns = ["", labels[0], *(text for label in labels[1:] for text in (label, "difference"))]

@@ -66,12 +66,11 @@ def _compare_runs(runs: list[Path], *, markdown: bool, json_: bool, full: bool) 
     from dunwu.analysis.run_comparison_text import markdown as as_markdown
     from dunwu.cli.run_comparison_view import print_run_comparison
     from dunwu.runs.files import canonical_json
+    from dunwu.runs.folder import RunFolder
 
+    for path in runs:
+        RunFolder.read(path)  # what is no run, or cannot be read as one, has no place in a table
     comparison = compare_runs(runs)
-    if not comparison["stages"] and all(run["faults"] for run in comparison["runs"]):
-        raise RunError(
-            "none of them can be compared: " + "; ".join(run["faults"][0] for run in comparison["runs"])
-        )
     if json_:
         typer.echo(canonical_json(comparison, "comparison", indent=2))
     elif markdown:

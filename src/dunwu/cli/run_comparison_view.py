@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from dunwu.analysis.run_comparison_text import diagnosis_texts, notes, row_texts, value_text
+from dunwu.analysis.run_comparison_text import diagnosis_texts, fault_texts, notes, row_texts, value_text
 
 _SEEN_STYLES = {"higher": "bold", "lower": "bold", "no difference seen": "dim"}
 _MOST_KEYS = 30
@@ -15,7 +15,7 @@ _NAME_WIDTH, _CELL_WIDTH = 34, 42
 
 
 def print_run_comparison(console: Console, comparison: Mapping[str, Any], *, full: bool = False) -> None:
-    """Print the runs stage by stage, then where their recipes differ.
+    """Print what is damaged, the runs stage by stage, then where their recipes differ.
 
     Args:
         full: print every key that differs, not only the first ones.
@@ -29,7 +29,7 @@ def print_run_comparison(console: Console, comparison: Mapping[str, Any], *, ful
 def run_comparison_view(comparison: Mapping[str, Any], *, full: bool) -> Group:
     """Show a comparison of runs."""
     labels = [run["label"] for run in comparison["runs"]]
-    parts: list[Any] = []
+    parts: list[Any] = [Text(text, style="bold yellow") for text in fault_texts(comparison)]
     for stage in comparison["stages"]:
         table = Table(title=stage["name"], title_justify="left", title_style="bold")
         table.add_column("")
