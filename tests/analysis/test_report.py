@@ -56,7 +56,13 @@ def figures(value: float) -> dict[str, Any]:
     }
 
 
-def make_run(path: Path, *, after: float = 0.8, table: bool = False, truncated: float = 0.0) -> RunFolder:
+def make_run(
+    path: Path,
+    *,
+    after: float = 0.8,
+    table: bool | dict[str, Any] = False,
+    truncated: float = 0.0,
+) -> RunFolder:
     with RunFolder.open(path, RECIPE) as run:
         stage = run.stage("r1_zero")
         stage.begin({})
@@ -77,7 +83,7 @@ def make_run(path: Path, *, after: float = 0.8, table: bool = False, truncated: 
             stage.finish(record)
             comparison = run.stage("comparison")
             comparison.begin({})
-            made = make_table()
+            made = table if isinstance(table, dict) else make_table()
             write_comparison(comparison, made, "# table\n")
             comparison.finish({**made, "wall_seconds": 3.0})
             run.write_summary()
@@ -190,11 +196,7 @@ def test_findings_that_do_not_hold_are_shortfalls(tmp_path: Path) -> None:
     assert not any("does not hold here" in text for text in told["shortfalls"])
     table = {**make_table(), "findings": [{**make_table()["findings"][0], "verdict": "does not hold"}]}
     table["findings"][0]["checks"][0]["verdict"] = "does not hold"
-    path = tmp_path / "run" / "comparison" / "comparison.json"
-    from dunwu.runs.files import canonical_json
-
-    path.write_text(canonical_json(table, "table"), encoding="utf-8")
-    (text, *_) = report_facts(RunFolder.read(tmp_path / "run"))["shortfalls"]
+    (text, *_) = report_facts(make_run(tmp_path / "other", table=table))["shortfalls"]
     assert text.startswith(
         "The paper's finding that R1-Zero is far above the base model does not hold here (accuracy: R1-Zero"
     )

@@ -129,6 +129,28 @@ def test_what_cannot_be_shown_is_told(
     assert "is damaged" in " ".join(invoke("compare", compared).stderr.split())
 
 
+def test_a_table_that_was_altered_is_refused(invoke: Callable[..., Result], compared: Path) -> None:
+    file = compared / "comparison" / "comparison.json"
+    file.write_text(file.read_text().replace('"value": 0.1', '"value": 0.87', 1))
+    json.loads(file.read_text())
+    for options in ((), ("--json",), ("--markdown",)):
+        refused = invoke("compare", compared, *options)
+        assert refused.exit_code == 2
+        assert f"{file} has changed since the stage finished" in " ".join(refused.stderr.split())
+        assert refused.stdout == ""
+
+
+def test_other_damage_is_told_before_the_table(invoke: Callable[..., Result], compared: Path) -> None:
+    file = compared / "comparison" / "metrics.jsonl"
+    file.write_text(file.read_text().replace("0.25", "0.87"))
+    line = f"{file} has changed since the stage finished"
+    shown = invoke("compare", compared, "--json")
+    assert json.loads(shown.stdout) == table()
+    assert shown.stderr == f"warning: {line}\n"
+    several = invoke("compare", compared, compared, "--json")
+    assert [run["faults"] for run in json.loads(several.stdout)["runs"]] == [[line], [line]]
+
+
 def test_a_run_ends_with_its_table_and_show_has_it_too(
     invoke: Callable[..., Result], console: Console, compared: Path
 ) -> None:

@@ -24,6 +24,18 @@ def test_it_is_written_into_the_run_folder_or_elsewhere(
     ).read_bytes()
 
 
+def test_a_file_that_was_altered_is_told_first(invoke: Invoke, finished_run: Path) -> None:
+    file = finished_run / "r1_zero" / "metrics.jsonl"
+    file.write_text(file.read_text().replace("0.25", "0.75"))
+    line = f"{file} has changed since the stage finished"
+    result = invoke("report", finished_run)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == f"warning: {line}\n"
+    text = (finished_run / "report.md").read_text().replace("\\_", "_")
+    assert text.index(line) < text.index("## In short")
+    assert line in (finished_run / "report.html").read_text()
+
+
 def test_where_it_cannot_be_written_or_read(invoke: Invoke, finished_run: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = invoke("report", finished_run, "-o", tmp_path / "file")

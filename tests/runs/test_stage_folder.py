@@ -298,6 +298,7 @@ def test_rollouts_are_compared_by_size_and_hashed_when_asked(stage, make_group):
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"!")
     assert stage.damage() == []
+    assert stage.damage(weigh_model=True) == []
     assert stage.damage(thorough=True) == [f"{path} has changed since the stage finished"]
     path.write_bytes(whole[:-1])
     assert stage.damage() == [f"{path} has {len(whole) - 1} bytes; it had {len(whole)}"]

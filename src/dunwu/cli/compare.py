@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from dunwu.cli.comparison_view import print_comparison
+from dunwu.cli.doubts_view import print_doubts
 from dunwu.cli.errors import reports_errors
 from dunwu.config.comparison import ComparisonStage
 from dunwu.errors import ConfigError, RunError
@@ -38,7 +39,8 @@ def compare(
 
     Of several runs: what each stage came to, with the difference to the first run, and where their recipes differ.
     """
-    from dunwu.runs.comparison_files import read_comparison  # here: it loads pyarrow
+    from dunwu.pipeline.doubts import find_doubts  # here: they load pyarrow
+    from dunwu.runs.comparison_files import read_comparison
     from dunwu.runs.files import canonical_json
     from dunwu.runs.folder import RunFolder
 
@@ -53,6 +55,7 @@ def compare(
         return
     folder = RunFolder.read(runs[0])
     table, text = read_comparison(folder.stage(_stage_name(folder, stage)))
+    print_doubts(find_doubts(folder).lines)
     if json_:
         typer.echo(canonical_json(table, "comparison", indent=2))
     elif markdown:
@@ -65,12 +68,14 @@ def _compare_runs(runs: list[Path], *, markdown: bool, json_: bool, full: bool) 
     from dunwu.analysis.run_comparison import compare_runs
     from dunwu.analysis.run_comparison_text import markdown as as_markdown
     from dunwu.cli.run_comparison_view import print_run_comparison
+    from dunwu.pipeline.doubts import find_doubts
     from dunwu.runs.files import canonical_json
     from dunwu.runs.folder import RunFolder
 
-    for path in runs:
-        RunFolder.read(path)  # what is no run, or cannot be read as one, has no place in a table
+    folders = [RunFolder.read(path) for path in runs]  # a table has no place for what is no run
     comparison = compare_runs(runs)
+    for told, folder in zip(comparison["runs"], folders, strict=True):
+        told["faults"] += [line for line in find_doubts(folder).lines if line not in told["faults"]]
     if json_:
         typer.echo(canonical_json(comparison, "comparison", indent=2))
     elif markdown:

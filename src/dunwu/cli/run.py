@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from dunwu.cli.chain_view import chain_table
+from dunwu.cli.doubts_view import print_doubts
 from dunwu.cli.errors import EXIT_INTERRUPTED, error_console, reports_errors, this_command
 from dunwu.cli.libraries import quiet_libraries
 from dunwu.cli.plan import print_missing, print_plan
@@ -130,9 +131,12 @@ def _run(
         raise typer.Exit(EXIT_INTERRUPTED) from None
     from dunwu.analysis.curves import draw_curves
     from dunwu.analysis.report import write_report
+    from dunwu.pipeline.doubts import find_doubts
     from dunwu.runs.folder import RunFolder
 
     finished = RunFolder.read(folder)
+    doubts = find_doubts(finished)
     draw_curves(finished, folder / "curves.png")
-    write_report(finished, folder)
+    write_report(finished, folder, damaged=doubts.damaged)
+    print_doubts(doubts.lines)
     print_report(console, folder)

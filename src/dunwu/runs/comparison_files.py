@@ -10,6 +10,7 @@ from typing import Any
 from dunwu.errors import RunError
 from dunwu.runs.files import canonical_json, write_file
 from dunwu.runs.stage_folder import StageFolder
+from dunwu.runs.stage_manifest import find_damage
 
 _JSON, _MARKDOWN = "comparison.json", "comparison.md"
 
@@ -25,8 +26,14 @@ def read_comparison(folder: StageFolder) -> tuple[dict[str, Any], str]:
     """Read the table as data and as Markdown.
 
     Raises:
-        RunError: it is not there yet, or damaged.
+        RunError: it is not there yet, or damaged, or no longer what the finished stage wrote.
     """
+    manifest = folder.manifest
+    made = (manifest.made if manifest else None) or {}
+    written = {name: made[name] for name in (_JSON, _MARKDOWN) if name in made}
+    damage = find_damage(folder.path, written, thorough=False)
+    if damage:
+        raise RunError(_damaged(folder, "; ".join(damage)))
     try:
         table = json.loads((folder.path / _JSON).read_text(encoding="utf-8"))
         return dict(table), (folder.path / _MARKDOWN).read_text(encoding="utf-8")
@@ -35,7 +42,11 @@ def read_comparison(folder: StageFolder) -> tuple[dict[str, Any], str]:
             f"stage {folder.name} of {folder.run.path} has no table yet; it is written when the stage is finished"
         ) from None
     except (OSError, ValueError, TypeError) as error:
-        raise RunError(
-            f"the table of stage {folder.name} in {folder.path} is damaged ({error}); restore it from a copy, or run the stage "
-            "again with --rerun-changed"
-        ) from error
+        raise RunError(_damaged(folder, str(error))) from error
+
+
+def _damaged(folder: StageFolder, what: str) -> str:
+    return (
+        f"the table of stage {folder.name} in {folder.path} is damaged ({what}); restore it from a copy, or run the stage again "
+        "with --rerun-changed"
+    )

@@ -158,12 +158,15 @@ class StageLineage:
                 f"{self.name} again"
             ) from error
 
-    def damage(self, *, thorough: bool = False) -> list[str]:
+    def damage(self, *, thorough: bool = False, weigh_model: bool = False) -> list[str]:
         """List the outputs of a finished stage that are missing or have changed, each with its path and what is wrong.
 
         Args:
             thorough: hash the rollouts too, which are otherwise compared by size.
+            weigh_model: compare the model by size only, too, where nothing is computed with it.
         """
         manifest = self.manifest
         made = manifest.made if manifest else None
-        return find_damage(self.path, made, thorough=thorough) if made else []
+        if not made:
+            return []
+        return find_damage(self.path, made, thorough=thorough, weigh_model=weigh_model)

@@ -19,6 +19,7 @@ DATA_FOLDER = "data"
 _FORMAT = 1
 _NOT_OUTPUTS = {MANIFEST_NAME, *WALL_CLOCK_FILES}
 _LARGE = "rollouts/"  # every completion of a stage; compared by size alone unless asked to look at everything
+_MODEL = "model/"  # compared by size alone where only figures are to be shown
 
 
 class MadeFile(NamedTuple):
@@ -92,19 +93,23 @@ def write_stage_manifest(folder: Path, manifest: StageManifest) -> None:
     write_file(folder / MANIFEST_NAME, canonical_json(data, "manifest", indent=2) + "\n")
 
 
-def find_damage(folder: Path, made: Mapping[str, MadeFile], *, thorough: bool) -> list[str]:
+def find_damage(
+    folder: Path, made: Mapping[str, MadeFile], *, thorough: bool, weigh_model: bool = False
+) -> list[str]:
     """List the files of a finished stage that are missing or no longer what the stage made, and files that others put among
     its rows, each with its path.
 
     Args:
         thorough: hash the rollouts too, which are otherwise compared by size.
+        weigh_model: compare the model by size only, too.
     """
+    by_size = (*(() if thorough else (_LARGE,)), *((_MODEL,) if weigh_model else ()))
     damaged = []
     for name, file in made.items():
         path = folder / name
         if not path.is_file():
             damaged.append(f"{path} is missing")
-        elif name.startswith(_LARGE) and not thorough:
+        elif name.startswith(by_size):
             if path.stat().st_size != file.num_bytes:
                 damaged.append(f"{path} has {path.stat().st_size} bytes; it had {file.num_bytes}")
         elif _made(path) != file:
