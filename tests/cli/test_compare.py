@@ -151,6 +151,19 @@ def test_other_damage_is_told_before_the_table(invoke: Callable[..., Result], co
     assert [run["faults"] for run in json.loads(several.stdout)["runs"]] == [[line], [line]]
 
 
+def test_a_table_made_from_something_else_is_shown_with_a_warning_before_it(
+    invoke: Callable[..., Result], compared: Path
+) -> None:
+    recipe = compared / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("num_problems = 100", "num_problems = 50"))
+    line = "comparison was made with something else: num_problems: was 100, is now 50"
+    shown = invoke("compare", compared)
+    assert shown.exit_code == 0
+    assert shown.stderr == f"warning: {line}\n"
+    several = invoke("compare", compared, compared, "--markdown")
+    assert several.stdout.index(line) < several.stdout.index("| key |")
+
+
 def test_a_run_ends_with_its_table_and_show_has_it_too(
     invoke: Callable[..., Result], console: Console, compared: Path
 ) -> None:

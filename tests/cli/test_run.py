@@ -85,6 +85,20 @@ def test_the_report_of_a_finished_run_is_printed(invoke, file, pipeline, finishe
     result = invoke("run", file, "--run-dir", file.parent / "moved")
     assert "right answers (pass@1)" in result.stdout
     assert "─ after ─" in result.stdout
+    assert result.stderr == ""
+
+
+def test_what_speaks_against_the_figures_is_told_at_the_end_and_in_the_report(
+    invoke, file, pipeline, finished_run
+):
+    recipe = finished_run / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("num_steps = 4", "num_steps = 8"))
+    pipeline.behave = lambda recipe, folder, progress: finished_run.rename(folder)
+    result = invoke("run", file, "--run-dir", file.parent / "moved")
+    assert result.exit_code == 0
+    line = "r1_zero was made with something else: num_steps: was 4, is now 8"
+    assert result.stderr == f"warning: {line}\n"
+    assert line in (file.parent / "moved" / "report.html").read_text(encoding="utf-8")
 
 
 def test_mistakes_are_told_before_the_pipeline_is_touched(invoke, file, pipeline):

@@ -1,5 +1,7 @@
 """What is said against a run's figures before they are shown."""
 
+from pathlib import Path
+
 import pytest
 
 from dunwu.pipeline.doubts import find_doubts
@@ -43,3 +45,47 @@ def test_a_manifest_that_cannot_be_read_is_told_and_the_other_stages_are_looked_
     first, second = said(chain).damaged
     assert "one/manifest.json is damaged" in first
     assert second == f"{chain.path}/two/data/rows.jsonl is missing"
+
+
+@pytest.fixture
+def rerun(chain, build, stage):
+    """A chain of three whose first stage was made again, and nothing after it."""
+
+    def recipe(rate):
+        first = stage("one", optimizer={"learning_rate": rate})
+        return build(first, stage("two", "one"), stage("three", "two"))
+
+    chain.run(recipe(1e-5))
+    chain.run(recipe(2e-5), "rerun_changed", first="one", last="one")
+    assert chain.ran == ["one"]
+    return chain
+
+
+def test_stages_made_from_what_was_replaced_are_told(rerun):
+    assert said(rerun).damaged == ()
+    assert said(rerun).outdated == (
+        "two was made with something else: start: the content of one has changed",
+        "three follows a changed stage: two",
+    )
+
+
+def test_a_stage_whose_input_is_to_be_made_again_is_told(chain, two):
+    chain.run(two)
+    (chain.path / "one").rename(chain.path.with_name("moved"))
+    assert said(chain).outdated == ("two follows a changed stage: one",)
+
+
+def test_a_run_may_be_looked_at_where_its_data_are_not(chain, two):
+    chain.run(two)
+    Path("rows.jsonl").unlink()
+    assert said(chain).lines == ()
+    Path("rows.jsonl").write_text("{} ")
+    assert len(said(chain).outdated) == 2
+
+
+def test_readings_that_are_no_readings_are_damage(chain, two):
+    chain.run(two)
+    path = chain.path / "two" / "manifest.json"
+    path.write_text(path.read_text().replace('"seed"', '"sead"'))
+    (line,) = said(chain).lines
+    assert line.startswith("the manifest of stage two is damaged")

@@ -114,6 +114,19 @@ def test_changed_data_and_damaged_outputs_show(chain, two):
     assert situations(chain.path) == ["changed", "changed"]
 
 
+def test_what_follows_a_changed_stage_is_not_simply_finished(chain, build, stage):
+    def recipe(rate):
+        first = stage("one", optimizer={"learning_rate": rate})
+        return build(first, stage("two", "one"), stage("three", "two"))
+
+    chain.run(recipe(1e-5))
+    chain.run(recipe(2e-5), "rerun_changed", first="one", last="one")
+    found = run_status(chain.path)
+    assert [at.situation for at in found.stages] == ["finished", "changed", "follows a changed stage"]
+    assert [at.follows for at in found.stages] == [(), (), ("two",)]
+    assert found.next_action.endswith("--rerun-changed")
+
+
 def test_what_was_set_aside_is_counted(chain, build, stage):
     chain.run(build(stage("one")))
     chain.run(build(stage("one", turns="last")), "rerun_changed")

@@ -29,18 +29,22 @@ HTML_NAME, MARKDOWN_NAME, IMAGES_NAME = "report.html", "report.md", "report.imag
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_report(run: RunFolder, folder: Path, *, damaged: Sequence[str] = ()) -> Path:
+def write_report(
+    run: RunFolder, folder: Path, *, damaged: Sequence[str] = (), outdated: Sequence[str] = ()
+) -> Path:
     """Write the report of a run, finished or not, into a folder, and return the path of the HTML file.
 
     What cannot be read in the run folder is told in the report and left out.
 
     Args:
         damaged: what else is damaged, a sentence each, told before the figures.
+        outdated: which stages were made from something that has changed since, a sentence each, told there too.
     Raises:
         OSError: the folder cannot be written.
     """
     facts = report_facts(run)
     facts["damaged"] = [line for line in damaged if not any(line in fault for fault in facts["faults"])]
+    facts["outdated"] = list(outdated)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as drawn:
         facts["pictures"] = list(_draw(run, facts, Path(drawn)))

@@ -31,7 +31,7 @@ def report(
     target = output or run
     doubts = find_doubts(folder)
     try:
-        written = write_report(folder, target, damaged=doubts.damaged)
+        written = write_report(folder, target, damaged=doubts.damaged, outdated=doubts.outdated)
     except OSError as error:
         raise RunError(
             f"the report cannot be written to {target} ({error}); choose another folder with -o"

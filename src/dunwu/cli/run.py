@@ -137,6 +137,6 @@ def _run(
     finished = RunFolder.read(folder)
     doubts = find_doubts(finished)
     draw_curves(finished, folder / "curves.png")
-    write_report(finished, folder, damaged=doubts.damaged)
+    write_report(finished, folder, damaged=doubts.damaged, outdated=doubts.outdated)
     print_doubts(doubts.lines)
     print_report(console, folder)

@@ -28,6 +28,7 @@ _STYLES: dict[Situation, str] = {
     "failed": "red",
     "finished": "green",
     "changed": "yellow",
+    "follows a changed stage": "yellow",
 }
 _SHARES = ("pass_at_1", "accuracy", "token_accuracy", "format")
 _KEY_FIGURES = {
@@ -135,6 +136,11 @@ def _notes(found: RunStatus, *, verified: bool) -> list[Text]:
                 else "is made with something else"
             )
             notes.append(Text(f"{stage.name} {what}: {'; '.join(stage.changes)}", style="yellow"))
+        elif stage.situation == "follows a changed stage":
+            followed = ", ".join(stage.follows)
+            notes.append(
+                Text(f"{stage.name} runs again if {followed} comes out different", style="yellow")
+            )
         notes += [Text(f"{stage.name}: {text}", style="bold yellow") for text in stage.warnings]
         notes += [
             Text(f"{stage.name}: {line}", style="yellow")

@@ -16,6 +16,7 @@ from dunwu.config.base import ConfigModel
 from dunwu.config.dump import plain
 from dunwu.config.references import STAGE_PREFIX, Reference, references
 from dunwu.config.stage import Stage
+from dunwu.errors import RunError
 from dunwu.models.source import local_folder
 from dunwu.runs.files import canonical_json
 from dunwu.runs.folder import RunFolder
@@ -65,13 +66,25 @@ def read_inputs(stage: Stage, run: RunFolder, hashes: HashCache, anew: Collectio
     return Inputs(reads, tuple(dict.fromkeys(waits_for)))
 
 
-def changes(recorded: Mapping[str, Any], inputs: Inputs, stage: Stage) -> list[str]:
-    """List why a stage that read `recorded` would now be made differently, one line each; none: what is there holds."""
+def changes(recorded: Mapping[str, Any], inputs: Inputs, stage: Stage, *, absences: bool = True) -> list[str]:
+    """List why a stage that read `recorded` would now be made differently, one line each; none: what is there holds.
+
+    Args:
+        absences: list files too that are no longer where they were read.
+    Raises:
+        RunError: `recorded` is not what a stage's manifest holds.
+    """
     reads = inputs.reads
-    lines = differences({"seed": recorded["seed"]}, {"seed": reads["seed"]})
-    lines += _recipe_changes(recorded["recipe"], stage, {"result"})
-    lines += _content_changes(recorded["models"], reads["models"], "name")
-    return lines + _content_changes(recorded["data"], reads["data"], "source")
+    try:
+        lines = differences({"seed": recorded["seed"]}, {"seed": reads["seed"]})
+        lines += _recipe_changes(recorded["recipe"], stage, {"result"})
+        lines += _content_changes(recorded["models"], reads["models"], "name", absences)
+        return lines + _content_changes(recorded["data"], reads["data"], "source", absences)
+    except (KeyError, TypeError) as error:
+        raise RunError(
+            f"the manifest of stage {stage.name} is damaged: what it says the stage read lacks something ({error!r}); restore it "
+            "from a copy, or move the stage's folder away to begin it anew"
+        ) from error
 
 
 def rounding_changes(recorded: Mapping[str, Any], stage: Stage) -> list[str]:
@@ -162,7 +175,7 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _content_changes(
-    recorded: Mapping[str, Any], now: Mapping[str, Any], name: Literal["name", "source"]
+    recorded: Mapping[str, Any], now: Mapping[str, Any], name: Literal["name", "source"], absences: bool
 ) -> list[str]:
     lines = []
     for key in [*recorded, *(key for key in now if key not in recorded)]:
@@ -171,12 +184,16 @@ def _content_changes(
         elif key not in recorded:
             lines.append(f"{key}: {now[key][name]} was not read before")
         else:
-            lines += _one_content_change(key, recorded[key], now[key], name)
+            lines += _one_content_change(key, recorded[key], now[key], name, absences)
     return lines
 
 
 def _one_content_change(
-    key: str, before: Mapping[str, Any], now: Mapping[str, Any], name: Literal["name", "source"]
+    key: str,
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    name: Literal["name", "source"],
+    absences: bool,
 ) -> list[str]:
     lines = (
         [f"{key}.dtype: was {before['dtype']}, is now {now['dtype']}"]
@@ -191,5 +208,5 @@ def _one_content_change(
     if before["sha256"] is None:
         return lines
     if now["sha256"] is None:
-        return [*lines, f"{key}: {is_now} is not there (seen from {Path.cwd()})"]
+        return [*lines, f"{key}: {is_now} is not there (seen from {Path.cwd()})"] if absences else lines
     return [*lines, f"{key}: the content of {is_now} has changed"]

@@ -16,7 +16,7 @@ from dunwu.runs.folder import RunFolder
 from dunwu.runs.hash_cache import CACHE_NAME, HashCache
 from dunwu.runs.stage_folder import StageFolder
 
-Situation = Literal["waiting", "running", "stopped", "failed", "finished", "changed"]
+Situation = Literal["waiting", "running", "stopped", "failed", "finished", "changed", "follows a changed stage"]
 _RECENT_STEPS = 32  # for the pace: enough to even out rollouts that serve several steps
 
 
@@ -26,6 +26,7 @@ class StageStatus:
 
     Args:
         changes: why what is there no longer holds.
+        follows: stages it reads that will be made anew; only then it shows whether what is there still holds.
         num_steps: None where the stage has not said yet how many it has.
         seconds_left: of its steps at the present pace, evaluations not counted; None: not running, or no pace yet.
         figures: of the last step; of the stage's record once it is finished.
@@ -50,6 +51,7 @@ class StageStatus:
     removed: Mapping[str, tuple[int, int]]
     warnings: tuple[str, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    follows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def _stage_status(
         },
         warnings=tuple(str(note["text"]) for note in folder.reward_hacking_notes()),
         diagnoses=tuple(folder.diagnoses()),
+        follows=link.follows,
     )
 
 
@@ -156,7 +159,7 @@ def _situation(link: Link, *, running: bool, failed: bool) -> Situation:
     if link.reasons:
         return "changed"
     if link.state == "finished":
-        return "finished"
+        return "follows a changed stage" if link.follows else "finished"
     return "failed" if failed else "stopped"
 
 
