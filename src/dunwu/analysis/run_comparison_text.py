@@ -80,7 +80,11 @@ def notes(comparison: Mapping[str, Any]) -> Iterator[str]:
 def markdown(comparison: Mapping[str, Any]) -> str:
     """Write the whole comparison as Markdown."""
     labels = [run["label"] for run in comparison["runs"]]
-    lines = [f"# {' and '.join(labels)}", "", *(f"- {text}" for text in (*fault_texts(comparison), *notes(comparison)))]
+    lines = [
+        f"# {' and '.join(labels)}",
+        "",
+        *(f"- {text}" for text in (*fault_texts(comparison), *notes(comparison))),
+    ]
     for stage in comparison["stages"]:
         lines += ["", f"## {stage['name']}", ""]
         columns = ["", labels[0], *(text for label in labels[1:] for text in (label, "difference"))]

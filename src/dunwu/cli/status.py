@@ -138,9 +138,7 @@ def _notes(found: RunStatus, *, verified: bool) -> list[Text]:
             notes.append(Text(f"{stage.name} {what}: {'; '.join(stage.changes)}", style="yellow"))
         elif stage.situation == "follows a changed stage":
             followed = ", ".join(stage.follows)
-            notes.append(
-                Text(f"{stage.name} runs again if {followed} comes out different", style="yellow")
-            )
+            notes.append(Text(f"{stage.name} runs again if {followed} comes out different", style="yellow"))
         notes += [Text(f"{stage.name}: {text}", style="bold yellow") for text in stage.warnings]
         notes += [
             Text(f"{stage.name}: {line}", style="yellow")

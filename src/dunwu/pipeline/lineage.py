@@ -13,11 +13,13 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from dunwu.config.base import ConfigModel
+from dunwu.config.comparison import ComparisonStage
 from dunwu.config.dump import plain
 from dunwu.config.references import STAGE_PREFIX, Reference, references
 from dunwu.config.stage import Stage
 from dunwu.errors import RunError
 from dunwu.models.source import local_folder
+from dunwu.pipeline.asking import asking_changes, asking_facts
 from dunwu.runs.files import canonical_json
 from dunwu.runs.folder import RunFolder
 from dunwu.runs.hash_cache import HashCache
@@ -31,8 +33,8 @@ class Inputs:
     """What a stage reads now.
 
     Args:
-        reads: as it goes into the stage's manifest: "recipe", "seed", "models" and "data". Content that only a hub has has the
-            hash None; content that is not there yet has none.
+        reads: as it goes into the stage's manifest: "recipe", "seed", "models" and "data", and of a comparison "asked". Content
+            that only a hub has has the hash None; content that is not there yet has none.
         waits_for: the stages whose results are not there yet.
     """
 
@@ -63,6 +65,8 @@ def read_inputs(stage: Stage, run: RunFolder, hashes: HashCache, anew: Collectio
             )
         facts[group][reference.key] = {named: reference.name, **content}
     reads = {"recipe": plain(stage), "seed": run.recipe.seed, **facts}
+    if isinstance(stage, ComparisonStage):
+        reads["asked"] = asking_facts(stage, run.recipe)
     return Inputs(reads, tuple(dict.fromkeys(waits_for)))
 
 
@@ -79,7 +83,9 @@ def changes(recorded: Mapping[str, Any], inputs: Inputs, stage: Stage, *, absenc
         lines = differences({"seed": recorded["seed"]}, {"seed": reads["seed"]})
         lines += _recipe_changes(recorded["recipe"], stage, {"result"})
         lines += _content_changes(recorded["models"], reads["models"], "name", absences)
-        return lines + _content_changes(recorded["data"], reads["data"], "source", absences)
+        lines += _content_changes(recorded["data"], reads["data"], "source", absences)
+        # a manifest that an older dunwu wrote does not say how models were asked
+        return lines + asking_changes(recorded.get("asked", {}), reads.get("asked", {}))
     except (KeyError, TypeError) as error:
         raise RunError(
             f"the manifest of stage {stage.name} is damaged: what it says the stage read lacks something ({error!r}); restore it "

@@ -16,7 +16,9 @@ from dunwu.runs.folder import RunFolder
 from dunwu.runs.hash_cache import CACHE_NAME, HashCache
 from dunwu.runs.stage_folder import StageFolder
 
-Situation = Literal["waiting", "running", "stopped", "failed", "finished", "changed", "follows a changed stage"]
+Situation = Literal[
+    "waiting", "running", "stopped", "failed", "finished", "changed", "follows a changed stage"
+]
 _RECENT_STEPS = 32  # for the pace: enough to even out rollouts that serve several steps
 
 
