@@ -55,6 +55,18 @@ def test_a_run_that_failed_and_what_to_do(chain, two):
     assert found.next_action == f"go on: dunwu run {chain.path}/recipe.toml --run-dir {chain.path}"
 
 
+def test_an_interrupted_run_has_stopped_and_did_not_fail(chain, two, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dunwu.pipeline.run.run_stage", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        chain.run(two)
+    found = run_status(chain.path)
+    assert [stage.situation for stage in found.stages] == ["stopped", "waiting"]
+    assert found.failure is None
+
+
 def test_a_stage_that_has_not_begun_waits(chain, two):
     chain.run(two, last="one")
     assert situations(chain.path) == ["finished", "waiting"]

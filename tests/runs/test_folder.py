@@ -74,6 +74,12 @@ def test_a_failure_is_logged_and_frees_the_folder(tmp_path, recipe):
     RunFolder.open(tmp_path, recipe).close()
 
 
+def test_an_interrupt_is_logged_and_is_no_failure(tmp_path, recipe):
+    with pytest.raises(KeyboardInterrupt), RunFolder.open(tmp_path, recipe) as run:
+        raise KeyboardInterrupt
+    assert [record["event"] for record in run.read_events()] == ["started", "interrupted"]
+
+
 def test_a_closed_or_read_folder_cannot_be_written(tmp_path, recipe, make_group):
     RunFolder.open(tmp_path, recipe).close()
     run = RunFolder.read(tmp_path)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from dunwu.cli.console import LastingConsole
 from dunwu.errors import DunwuError, DunwuWarning
 
 EXIT_FAULT = 2
@@ -25,7 +26,7 @@ _R = TypeVar("_R")
 
 def error_console() -> Console:
     """Return a console on stderr, which is looked up at each call so that it can be redirected."""
-    return Console(stderr=True)
+    return LastingConsole(stderr=True)
 
 
 def reports_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from dunwu.cli.chain_view import chain_table
+from dunwu.cli.console import LastingConsole
 from dunwu.cli.doubts_view import print_doubts
 from dunwu.cli.errors import EXIT_INTERRUPTED, error_console, reports_errors, this_command
 from dunwu.cli.libraries import quiet_libraries
@@ -73,7 +73,8 @@ def run(
     """Run a recipe, or continue its run where it was stopped.
 
     Everything that the run makes lies in its folder; the same command continues it after any interruption. A finished stage is
-    not run again, unless what it was made from has changed and --rerun-changed is given.
+    not run again, unless what it was made from has changed and --rerun-changed is given. When nobody reads its output any more, it
+    goes on without showing anything.
     """
     loaded = load_recipe(recipe, set_ or [])
     problems = recipe_problems(loaded)
@@ -110,7 +111,7 @@ def _run(
     rerun_changed: bool,
     profile: bool,
 ) -> None:
-    console = Console()
+    console = LastingConsole()
     console.print(
         Text(
             f"{'continuing' if (folder / 'manifest.json').exists() else 'new'} run in {folder}", style="dim"

@@ -2,7 +2,7 @@
 
     RUN/recipe.toml     the resolved recipe, every default written out
     RUN/manifest.json   what marks a run folder, and the package versions it was started with
-    RUN/events.jsonl    started, resumed, failed, finished, with wall-clock times
+    RUN/events.jsonl    started, resumed, interrupted, failed, finished, with wall-clock times
     RUN/summary.json    the records of the finished stages
     RUN/<stage>/        see stage_folder.py; what it read and made is in its own manifest.json
     RUN/<stage>.replaced-1/   a stage that was set aside and run again
@@ -95,7 +95,9 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            self.log("interrupted")
+        elif error is not None:
             self.log("failed", error=f"{type(error).__name__}: {error}")
         self.close()
 
