@@ -25,6 +25,10 @@ class RunError(DunwuError):
     """A run folder does not belong to this recipe, or a file in it is missing or damaged."""
 
 
+class DiskError(DunwuError, OSError):
+    """Something cannot be written: the disk is full or read-only, or the place is closed to this process."""
+
+
 class NonFiniteError(DunwuError):
     """A loss, gradient or log-probability is NaN or infinite; raised before the optimizer step."""
 

@@ -133,11 +133,13 @@ def _run(
     from dunwu.analysis.curves import draw_curves
     from dunwu.analysis.report import write_report
     from dunwu.pipeline.doubts import find_doubts
+    from dunwu.runs.disk import disk_faults
     from dunwu.runs.folder import RunFolder
 
     finished = RunFolder.read(folder)
     doubts = find_doubts(finished)
-    draw_curves(finished, folder / "curves.png")
-    write_report(finished, folder, damaged=doubts.damaged, outdated=doubts.outdated)
+    with disk_faults(folder):
+        draw_curves(finished, folder / "curves.png")
+        write_report(finished, folder, damaged=doubts.damaged, outdated=doubts.outdated)
     print_doubts(doubts.lines)
     print_report(console, folder)

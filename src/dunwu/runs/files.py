@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dunwu.errors import NonFiniteError
+from dunwu.runs.disk import disk_faults
 
 TEMPORARY_PREFIX = ".tmp-"
 
@@ -73,39 +74,51 @@ def write_file(path: Path, data: bytes | str) -> None:
 
 
 def write_file_with(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file, then put it at `path`, atomically and durably."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Let `write` fill a temporary file, then put it at `path`, atomically and durably.
+
+    Raises:
+        DiskError: the disk does not take it; what was at `path` is still there.
+    """
+    with disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f"{TEMPORARY_PREFIX}{path.name}"
     try:
-        write(temporary)
-        sync(temporary)
-        temporary.replace(path)
+        with disk_faults(path):
+            write(temporary)
+            sync(temporary)
+            temporary.replace(path)
+            sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
-    sync(path.parent)
 
 
 def write_folder(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary folder, then put it at `path` in place of what was there, atomically and
-    durably."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    durably.
+
+    Raises:
+        DiskError: the disk does not take it; what was at `path` is still there.
+    """
+    with disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f"{TEMPORARY_PREFIX}{path.name}"
     replaced = path.parent / f"{TEMPORARY_PREFIX}replaced-{path.name}"
-    for leftover in (temporary, replaced):
-        remove(leftover)
-    temporary.mkdir()
     try:
-        write(temporary)
-        for inner in sorted(temporary.rglob("*")):
-            sync(inner)
-        sync(temporary)
-        if path.exists():
-            path.rename(replaced)
-        temporary.rename(path)
+        with disk_faults(path):
+            for leftover in (temporary, replaced):
+                remove(leftover)
+            temporary.mkdir()
+            write(temporary)
+            for inner in sorted(temporary.rglob("*")):
+                sync(inner)
+            sync(temporary)
+            if path.exists():
+                path.rename(replaced)
+            temporary.rename(path)
+            sync(path.parent)
     finally:
         remove(temporary)
         remove(replaced)
-    sync(path.parent)
 
 
 def sync(path: Path) -> None:

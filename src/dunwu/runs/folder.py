@@ -13,6 +13,7 @@ It does not know what a stage computes. Called by pipeline, stages and the comma
 import json
 import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,8 +22,9 @@ from pydantic import ValidationError
 
 from dunwu.config.dump import dump_recipe, plain
 from dunwu.config.recipe import Recipe
-from dunwu.errors import RunError
+from dunwu.errors import DiskError, RunError
 from dunwu.runs.aside import aside_folders, is_aside
+from dunwu.runs.disk import disk_faults
 from dunwu.runs.files import TEMPORARY_PREFIX, canonical_json, remove_leftovers, write_file
 from dunwu.runs.jsonl import append_line, cut_torn_line, read_lines
 from dunwu.runs.lock import LOCK_NAME, FolderLock, is_locked
@@ -51,10 +53,12 @@ class RunFolder:
 
         Raises:
             RunError: another process writes it; it is not empty and not a run folder; a file in it is damaged.
+            DiskError: it cannot be made or written.
         """
         continues = continues_run(path)
-        path.mkdir(parents=True, exist_ok=True)
-        lock = FolderLock(path)
+        with disk_faults(path):
+            path.mkdir(parents=True, exist_ok=True)
+            lock = FolderLock(path)
         try:
             remove_leftovers(path)
             cut_torn_line(path / _EVENTS)
@@ -95,10 +99,11 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, KeyboardInterrupt):
-            self.log("interrupted")
-        elif error is not None:
-            self.log("failed", error=f"{type(error).__name__}: {error}")
+        with suppress(DiskError):  # what ended the run is told, not that a full disk cannot log it
+            if isinstance(error, KeyboardInterrupt):
+                self.log("interrupted")
+            elif error is not None:
+                self.log("failed", error=f"{type(error).__name__}: {error}")
         self.close()
 
     def close(self) -> None:

@@ -4,21 +4,32 @@ A line counts once its newline is written; a torn last line is passed over by re
 `cut_torn_line`. Called by the run and stage folders.
 """
 
+import errno
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dunwu.errors import RunError
+from dunwu.runs.disk import disk_faults
 from dunwu.runs.files import canonical_json, write_file
 
 
 def append_line(path: Path, record: Mapping[str, Any], where: str) -> None:
-    """Append `record` as one line. `where` names the record in errors (see `plain_value`)."""
-    line = canonical_json(record, where) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        file.write(line.encode())
+    """Append `record` as one line. `where` names the record in errors (see `plain_value`).
+
+    Raises:
+        DiskError: the disk does not take it; the file is as it was.
+    """
+    line = (canonical_json(record, where) + "\n").encode()
+    with disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab", buffering=0) as file:
+            size = file.tell()
+            if file.write(line) != len(line):  # a disk takes what it has room for; what is written next must not follow half a line
+                file.truncate(size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
