@@ -46,6 +46,12 @@ def test_an_evaluation_at_the_last_step_is_the_one_after():
     assert plan_stage(make().stages[0]).num_evaluations == 2
 
 
+def test_a_stage_of_any_length_is_planned_at_once():
+    plan = plan_stage(make(num_steps=8 * 10**12, evaluation={"every_steps": 8}).stages[0])
+    assert (plan.num_rollouts, plan.num_completions) == (10**12, 48 * 10**12)
+    assert plan.num_evaluations == 1 + 10**12
+
+
 def write_safetensors(path, shapes):
     header = {
         name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()

@@ -46,6 +46,29 @@ def test_a_good_recipe_loads_by_path_or_string(write):
     assert recipe == load_recipe(write())
 
 
+def test_a_recipe_with_a_byte_order_mark_is_read(write):
+    recipe = load_recipe(write())
+    path = write(('name = "test"', '\ufeffname = "test"'))
+    assert load_recipe(path) == recipe
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (f"seed={2**63}", "must be at most 9223372036854775807"),
+        ("seed=true", "must be a whole number"),
+        ("stages.0.sampling.temperature=1e-300", "must be 0, which is greedy, or at least 0.001"),
+        ("stages.0.sampling.temperature=1e300", "must be at most 100"),
+        ("stages.0.optimizer.learning_rate=1e300", "must be at most 1"),
+        ('stages.0.task={kind="file",train=""}', "is empty; give a name"),
+        ('stages.0={kind="sft",data={kind="messages",train=""}}', "is empty; give a name"),
+        ('model.path=""', "is empty; give a name"),
+    ],
+)
+def test_values_that_could_only_fail_later_are_refused(write, override, said):
+    assert said in refusal(write(), override)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

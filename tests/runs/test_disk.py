@@ -37,7 +37,9 @@ def test_a_full_disk_is_one_error_whoever_writes_and_leaves_what_was_there(small
     file, folder = small_disk / "file", small_disk / "folder"
     write_file(file, "old")
     write_folder(folder, lambda temporary: (temporary / "old").write_text("old"))
-    with pytest.raises(DiskError, match=rf"{file} cannot be written: .*MB are left on the disk of {small_disk}"):
+    with pytest.raises(
+        DiskError, match=rf"{file} cannot be written: .*MB are left on the disk of {small_disk}"
+    ):
         write_file_with(file, save)
     with pytest.raises(DiskError, match=f"{folder} cannot be written: .*the same command goes on"):
         write_folder(folder, lambda temporary: save(temporary / "new"))
@@ -70,11 +72,12 @@ def test_a_run_folder_that_cannot_be_made_or_locked(tmp_path, recipe):
 
 
 def test_a_run_that_ends_because_the_disk_is_full_says_so_though_it_cannot_log_it(tmp_path, recipe):
+    run = RunFolder.open(tmp_path, recipe)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "events.jsonl").stat().st_size, limit[1]))
     try:
-        with pytest.raises(DiskError, match="model cannot be written"), RunFolder.open(tmp_path, recipe) as run:
-            resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "events.jsonl").stat().st_size, limit[1]))
-            run.stage("r1_zero").save_model(lambda folder: (folder / "weights").write_bytes(bytes(LIMIT_BYTES)))
+        with pytest.raises(DiskError, match=r"metrics\.jsonl cannot be written"), run:
+            run.stage("r1_zero").append_metrics(1, {"reward": "r" * LIMIT_BYTES})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     assert [record["event"] for record in run.read_events()] == ["started"]

@@ -2,10 +2,11 @@
 
 import pytest
 
+from dunwu.config.on_policy import OnPolicyConfig
 from dunwu.config.reward import PreferenceReward
 from dunwu.config.stage import GeneralRlStage, R1ZeroStage
 from dunwu.config.task import FileTask, WorldTask
-from dunwu.training.rollout_plan import RolloutSpan, general_begin, num_prompts, rollout_span, rollout_spans
+from dunwu.training.rollout_plan import RolloutSpan, general_begin, num_prompts, rollout_counts, rollout_span
 
 GENERAL_TASK = FileTask(train="x.jsonl", grader="preference", preference_set="helpful")
 
@@ -17,11 +18,34 @@ def stage(steps: int = 400, **keys: object) -> GeneralRlStage:
     )
 
 
+def all_rollouts(config: OnPolicyConfig) -> list[RolloutSpan]:
+    spans: list[RolloutSpan] = []
+    while (step := sum(span.num_steps for span in spans)) < config.num_steps:
+        spans.append(rollout_span(config, step))
+    return spans
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        R1ZeroStage(task=WorldTask(), num_steps=12, steps_per_rollout=2, inner_epochs=2),
+        stage(),
+        stage(7, num_steps=17, steps_per_rollout=4, general={"share": 0.25}, prompts_per_step=6),
+        stage(8, num_steps=8, steps_per_rollout=4, general={"share": 1.0}),
+    ],
+)
+def test_rollouts_are_counted_without_listing_them(config: OnPolicyConfig) -> None:
+    counts = rollout_counts(config)
+    listed = [(span.num_steps, span.is_general) for span in all_rollouts(config)]
+    assert [(span.num_steps, span.is_general) for span, count in counts for _ in range(count)] == listed
+    assert all(span in all_rollouts(config) for span, _ in counts)
+
+
 def test_without_general_prompts_every_rollout_is_whole() -> None:
     config = R1ZeroStage(
         task=WorldTask(), num_steps=12, steps_per_rollout=2, inner_epochs=2, prompts_per_step=3
     )
-    assert rollout_spans(config) == [RolloutSpan(start, 4, False) for start in (0, 4, 8)]
+    assert all_rollouts(config) == [RolloutSpan(start, 4, False) for start in (0, 4, 8)]
     assert rollout_span(config, 7) == RolloutSpan(4, 4, False)
     assert num_prompts(config, rollout_span(config, 0)) == (6, 0)
     assert general_begin(config) is None
@@ -29,7 +53,7 @@ def test_without_general_prompts_every_rollout_is_whole() -> None:
 
 def test_the_paper_has_general_prompts_in_exactly_the_last_400_of_1700_steps() -> None:
     config = stage()
-    spans = rollout_spans(config)
+    spans = all_rollouts(config)
     assert general_begin(config) == 1300
     assert sum(span.num_steps for span in spans) == 1700
     assert [span.num_steps for span in spans] == [16] * 81 + [4] + [16] * 25
@@ -42,7 +66,7 @@ def test_the_paper_has_general_prompts_in_exactly_the_last_400_of_1700_steps() -
 
 def test_every_step_finds_the_rollout_it_belongs_to() -> None:
     config = stage(7, num_steps=17, steps_per_rollout=4, general={"share": 0.25}, prompts_per_step=6)
-    spans = rollout_spans(config)
+    spans = all_rollouts(config)
     assert [(s.start, s.num_steps, s.is_general) for s in spans] == [
         (0, 4, False),
         (4, 4, False),
@@ -59,7 +83,7 @@ def test_every_step_finds_the_rollout_it_belongs_to() -> None:
 
 def test_all_steps_and_all_prompts_may_be_general() -> None:
     config = stage(8, num_steps=8, steps_per_rollout=4, general={"share": 1.0})
-    assert [span.is_general for span in rollout_spans(config)] == [True, True]
+    assert [span.is_general for span in all_rollouts(config)] == [True, True]
     assert num_prompts(config, rollout_span(config, 0)) == (0, 128)
 
 

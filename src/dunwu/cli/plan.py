@@ -34,7 +34,7 @@ from dunwu.config.sft import SftConfig
 from dunwu.config.stage import GeneralRlStage, RlConfig, Stage
 from dunwu.config.training import BatchConfig, ModelConfig
 from dunwu.models.source import local_folder
-from dunwu.training.rollout_plan import general_begin, num_prompts, rollout_spans
+from dunwu.training.rollout_plan import general_begin, num_prompts, rollout_counts, rollout_span
 
 PROMPT_TOKENS = 128
 """Assumed length of a prompt; the tokenizer is not loaded for a plan."""
@@ -70,25 +70,23 @@ def plan_stage(stage: OnPolicyConfig) -> StagePlan:
     """Count what a reinforcement-learning stage does. Prompts of refilling rounds, which depend on the rewards,
     are not counted.
     """
-    spans = rollout_spans(stage)
-    prompts = [sum(num_prompts(stage, span)) for span in spans]
+    rollouts = [(sum(num_prompts(stage, span)), count) for span, count in rollout_counts(stage)]
+    prompts = max(prompts for prompts, _ in rollouts)
     evaluation, general = stage.evaluation, stage.general_prompts
-    steps = (
-        range(evaluation.every_steps, stage.num_steps, evaluation.every_steps)
-        if evaluation.every_steps
-        else ()
-    )
-    between = {*steps, *({general_begin(stage)} if general else ())} - {0, stage.num_steps}
+    every, begin = evaluation.every_steps, general_begin(stage)
+    between = (stage.num_steps - 1) // every if every else 0
+    if begin and (not every or begin % every):
+        between += 1
     problems = evaluation.num_problems + (general.num_problems if general else 0)
     return StagePlan(
         name=stage.name,
         num_steps=stage.num_steps,
-        num_rollouts=len(spans),
-        prompts_per_rollout=max(prompts),
-        completions_per_rollout=max(prompts) * stage.group_size,
-        num_completions=sum(prompts) * stage.group_size,
+        num_rollouts=sum(count for _, count in rollouts),
+        prompts_per_rollout=prompts,
+        completions_per_rollout=prompts * stage.group_size,
+        num_completions=sum(prompts * count for prompts, count in rollouts) * stage.group_size,
         max_new_tokens=stage.sampling.max_new_tokens,
-        num_evaluations=2 + len(between),
+        num_evaluations=2 + between,
         completions_per_evaluation=problems * evaluation.samples_per_problem,
         num_checkpoints=-(-stage.num_steps // stage.checkpoint.every_steps),
     )
@@ -272,7 +270,7 @@ def _stage_rows(stage: Stage, recipe: Recipe) -> list[tuple[str, str]]:
 
 def _general_rows(stage: GeneralRlStage) -> list[tuple[str, str]]:
     general = stage.general
-    reasoning, drawn = num_prompts(stage, rollout_spans(stage)[-1])
+    reasoning, drawn = num_prompts(stage, rollout_span(stage, stage.num_steps - 1))
     rows = [
         (
             "general prompts",

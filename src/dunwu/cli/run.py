@@ -73,8 +73,8 @@ def run(
     """Run a recipe, or continue its run where it was stopped.
 
     Everything that the run makes lies in its folder; the same command continues it after any interruption. A finished stage is
-    not run again, unless what it was made from has changed and --rerun-changed is given. When nobody reads its output any more, it
-    goes on without showing anything.
+    not run again, unless what it was made from has changed and --rerun-changed is given. When nobody reads its output any more, a
+    run goes on without showing anything.
     """
     loaded = load_recipe(recipe, set_ or [])
     problems = recipe_problems(loaded)

@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from dunwu.config.base import ConfigModel
 from dunwu.config.references import ModelName
-from dunwu.config.training import EmbeddedEngine, EngineConfig
+from dunwu.config.training import EmbeddedEngine, EngineConfig, Temperature
 
 
 class AskedModel(ConfigModel):
@@ -16,7 +16,7 @@ class AskedModel(ConfigModel):
     model: ModelName = "base"
     """ "base", one of the recipe's models, or an earlier stage."""
     max_new_tokens: PositiveInt = 2048
-    temperature: NonNegativeFloat = 0.0
+    temperature: Temperature = 0.0
     engine: EngineConfig = EmbeddedEngine()
 
 
@@ -31,7 +31,7 @@ class AskedEndpoint(ConfigModel):
     api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     """Environment variable that holds the key; left out: none is sent. The key itself is written nowhere."""
     max_new_tokens: PositiveInt = 2048
-    temperature: NonNegativeFloat = 0.0
+    temperature: Temperature = 0.0
     timeout_seconds: PositiveFloat = 120.0
     """Of one request."""
     num_retries: NonNegativeInt = 4

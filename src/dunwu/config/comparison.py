@@ -17,7 +17,7 @@ from dunwu.config.reward import AnswerForms
 from dunwu.config.sampled_data import ReadabilityConfig
 from dunwu.config.sandbox import BubblewrapSandbox, SandboxConfig
 from dunwu.config.task import Task, Template
-from dunwu.config.training import EmbeddedEngine, EngineConfig, Frac, SamplingConfig
+from dunwu.config.training import EmbeddedEngine, EngineConfig, Frac, SamplingConfig, Temperature
 
 Role = Literal["base", "r1_zero", "dev1", "dev2", "dev3", "r1", "distilled", "small_rl"]
 _ROLES: dict[str, Role] = {
@@ -111,7 +111,7 @@ GeneralJudge = Annotated[WorldTruth | RewardModelJudge | PairwiseJudge, Field(di
 class ComparisonSampling(SamplingConfig):
     """How completions are sampled: the paper's protocol (facts.md section 7)."""
 
-    temperature: Annotated[float, Field(ge=0)] = 0.6
+    temperature: Temperature = 0.6
     """facts.md section 7: 0.6; greedy decoding repeats itself and varies more from checkpoint to checkpoint."""
     top_p: Frac = 0.95
     """facts.md section 7: 0.95."""

@@ -112,9 +112,13 @@ def _sentence(
         what = f'kind = "{given}" is not known' if kind == "union_tag_invalid" else "is not known"
         return what + (_guess(nearest(given, allowed)) or ".") + f" Allowed: {', '.join(allowed)}"
     if kind in _BOUNDS:
-        return f"must be {_BOUNDS[kind]} {next(iter(context.values())):g}" + _none_hint(location, owner)
+        bound = next(iter(context.values()))
+        written = str(bound) if isinstance(bound, int) else f"{bound:g}"
+        return f"must be {_BOUNDS[kind]} {written}" + _none_hint(location, owner)
     if kind == "string_pattern_mismatch":
         return "must be letters, digits, '.', '_' and '-', and begin with a letter or digit"
+    if kind == "string_too_short":
+        return "is empty; give a name"
     if kind == "too_short":
         return "is empty; give at least one entry"
     if kind == "value_error":

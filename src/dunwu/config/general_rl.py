@@ -1,12 +1,10 @@
 """General prompts in an RL stage: which, how many, and when."""
 
-from typing import Annotated
-
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
 from dunwu.config.base import ConfigModel
 from dunwu.config.task import Task
-from dunwu.config.training import Frac, SamplingConfig
+from dunwu.config.training import Frac, SamplingConfig, Temperature
 
 
 class GeneralPrompts(ConfigModel):
@@ -26,5 +24,5 @@ class GeneralPrompts(ConfigModel):
 class GeneralSampling(SamplingConfig):
     """How completions are sampled in RL for all scenarios."""
 
-    temperature: Annotated[float, Field(ge=0)] = 0.7
+    temperature: Temperature = 0.7
     """facts.md section 4: 0.7, because higher ones lead to incoherent text in this stage."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from dunwu.config.base import StageName
 from dunwu.config.on_policy import OnPolicyConfig
@@ -10,13 +10,13 @@ from dunwu.config.output_form import OutputForm, ThinkForm
 from dunwu.config.references import ModelName
 from dunwu.config.reward import AccuracyReward, FormatReward, RewardConfig
 from dunwu.config.task import ChatTemplate, Template
-from dunwu.config.training import OptimizerConfig
+from dunwu.config.training import LearningRate, OptimizerConfig
 
 
 class OnPolicyDistillOptimizer(OptimizerConfig):
     """AdamW at a learning rate between that of RL and that of fine-tuning."""
 
-    learning_rate: PositiveFloat = 1e-5
+    learning_rate: LearningRate = 1e-5
 
 
 class OnPolicyDistillStage(OnPolicyConfig):

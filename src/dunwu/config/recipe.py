@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, model_validator
 
 from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.chain import BASE, RecipeFaultsError, chain_faults, first_model
@@ -12,12 +12,15 @@ from dunwu.config.stage import Stage
 from dunwu.config.tracking import Tracker
 from dunwu.config.training import ModelConfig
 
+MAX_SEED = 2**63 - 1
+"""The largest that every generator takes."""
+
 
 class Recipe(ConfigModel):
     """One recipe file. Everything a run does follows from it and from the files it names."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    seed: NonNegativeInt = 1
+    seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)] = 1
     model: ModelConfig
     """The base model: "base" to the stages."""
     models: dict[StageName, ModelConfig] = Field(default_factory=dict)

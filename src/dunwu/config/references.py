@@ -31,9 +31,9 @@ ModelName = Annotated[str, Names("model")]
 """A causal language model: "base" (the recipe's [model]), one of [models.NAME], or an earlier stage's finished model."""
 RewardModelName = Annotated[str, Names("reward_model")]
 """A sequence classifier: one of [models.NAME], or an earlier stage's."""
-DataSource = Annotated[str, Names("data")]
+DataSource = Annotated[str, Names("data"), Field(min_length=1)]
 """A file, a data set folder or a hub name; or "stage:NAME", all rows that an earlier stage made, or "stage:NAME/FILE"."""
-FileName = Annotated[str, Names("file")]
+FileName = Annotated[str, Names("file"), Field(min_length=1)]
 """A file that is read as it is, for example a template."""
 FunctionPath = Annotated[str, Names("function")]
 """ "package.module:function" or "file.py:function"."""

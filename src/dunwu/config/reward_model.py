@@ -5,12 +5,12 @@ The figures of the defaults are facts.md section 5; what no paper states is list
 
 from typing import ClassVar, Literal
 
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import PositiveInt, model_validator
 
 from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.output_form import OutputForm, ThinkForm
 from dunwu.config.references import DataSources, ModelName, Product
-from dunwu.config.training import BatchConfig, CheckpointConfig, OptimizerConfig, require_scores
+from dunwu.config.training import BatchConfig, CheckpointConfig, LearningRate, OptimizerConfig, require_scores
 
 
 class PreferenceRows(ConfigModel):
@@ -41,7 +41,7 @@ class PreferenceRows(ConfigModel):
 class RewardModelOptimizer(OptimizerConfig):
     """AdamW with the paper's learning rate (facts.md section 5)."""
 
-    learning_rate: PositiveFloat = 6e-6
+    learning_rate: LearningRate = 6e-6
 
 
 class RewardModelBatch(BatchConfig):

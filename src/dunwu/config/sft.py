@@ -6,7 +6,7 @@ docs/departures.md.
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from dunwu.config.base import ConfigModel, StageName
 from dunwu.config.references import DataSources, FileName, ModelName, Product
@@ -14,6 +14,7 @@ from dunwu.config.task import PlainTemplate, R1ZeroTemplate, WorldKind
 from dunwu.config.training import (
     BatchConfig,
     CheckpointConfig,
+    LearningRate,
     OptimizerConfig,
     ScheduleConfig,
     require_scores,
@@ -119,7 +120,7 @@ class SftSchedule(ScheduleConfig):
 class SftOptimizer(OptimizerConfig):
     """AdamW with the learning rate of facts.md section 6."""
 
-    learning_rate: PositiveFloat = 5e-5
+    learning_rate: LearningRate = 5e-5
     schedule: SftSchedule = SftSchedule()
 
 

@@ -21,7 +21,7 @@ class TensorBoardTracker(TrackerConfig):
     """TensorBoard event files."""
 
     kind: Literal["tensorboard"] = "tensorboard"
-    folder: str | None = None
+    folder: Annotated[str, Field(min_length=1)] | None = None
     """None: in the run folder, under tracking.files/tensorboard."""
     package: ClassVar[str] = "tensorboard"
     module: ClassVar[str] = "tensorboard"

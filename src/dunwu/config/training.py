@@ -2,11 +2,26 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from dunwu.config.base import ConfigModel
 
 Frac = Annotated[float, Field(gt=0, le=1)]
+LearningRate = Annotated[float, Field(gt=0, le=1)]
+"""Of AdamW, whose steps are about as long as the rate whatever the gradients: at 1 no weight keeps anything of what it was."""
+
+
+def _computable(temperature: float) -> float:
+    if 0 < temperature < LEAST_TEMPERATURE:
+        raise ValueError(
+            f"must be 0, which is greedy, or at least {LEAST_TEMPERATURE:g}: logits are divided by it"
+        )
+    return temperature
+
+
+LEAST_TEMPERATURE = 0.001
+Temperature = Annotated[float, Field(ge=0, le=100), AfterValidator(_computable)]
+"""0 is greedy."""
 
 
 class ScheduleConfig(ConfigModel):
@@ -22,7 +37,7 @@ class OptimizerConfig(ConfigModel):
     """AdamW. The learning rate's default is facts.md section 2; the rest is not stated there
     (docs/departures.md)."""
 
-    learning_rate: PositiveFloat = 3e-6
+    learning_rate: LearningRate = 3e-6
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.95
     eps: PositiveFloat = 1e-8
@@ -36,7 +51,7 @@ class SamplingConfig(ConfigModel):
 
     max_new_tokens: PositiveInt = 32768
     """facts.md section 2: 32,768."""
-    temperature: Annotated[float, Field(ge=0)] = 1.0
+    temperature: Temperature = 1.0
     """facts.md section 2: 1. 0 is greedy (evaluation only)."""
     top_p: Frac = 1.0
     top_k: NonNegativeInt = 0
@@ -114,7 +129,7 @@ def require_scores(checkpoint: CheckpointConfig, evaluation_every_steps: int | N
 class ModelConfig(ConfigModel):
     """The model to start from: `micro`, `nano`, `smollm2`, a Hugging Face folder, or a hub name."""
 
-    path: str
+    path: Annotated[str, Field(min_length=1)]
     dtype: Literal["auto", "float32", "bfloat16"] = "float32"
     """Of the weights in forward and backward; with bfloat16 the optimizer keeps float32 master weights. "auto": bfloat16
     where the device has instructions for it, else float32; the run folder's recipe says which."""

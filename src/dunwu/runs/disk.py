@@ -31,8 +31,8 @@ def disk_faults(path: Path) -> Iterator[None]:
         if not isinstance(error, OSError) and not _LIBRARY_FAULT.search(str(error)):
             raise
         raise DiskError(
-            f"{path} cannot be written: {_reason(error)}; {_space_left(path)}. Make room there, or make it writable, and the same "
-            "command goes on where it stopped; or give another place"
+            f"{path} cannot be written: {_reason(error)}; {_space_left(path)}. Make room there, or make it writable, and the "
+            "same command goes on where it stopped; or give another place"
         ) from error
 
 

@@ -27,7 +27,9 @@ def append_line(path: Path, record: Mapping[str, Any], where: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab", buffering=0) as file:
             size = file.tell()
-            if file.write(line) != len(line):  # a disk takes what it has room for; what is written next must not follow half a line
+            if file.write(line) != len(
+                line
+            ):  # half a line found room: what is written next must not follow it
                 file.truncate(size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -44,14 +44,18 @@ def general_begin(config: OnPolicyConfig) -> int | None:
     return None if general is None else config.num_steps - general.steps
 
 
-def rollout_spans(config: OnPolicyConfig) -> list[RolloutSpan]:
-    """Return all rollouts of a stage, in order."""
-    spans: list[RolloutSpan] = []
-    step = 0
-    while step < config.num_steps:
-        spans.append(rollout_span(config, step))
-        step += spans[-1].num_steps
-    return spans
+def rollout_counts(config: OnPolicyConfig) -> list[tuple[RolloutSpan, int]]:
+    """Count a stage's rollouts, in order: the first of each run of equal ones, and how many there are in it."""
+    whole = config.steps_per_rollout * config.inner_epochs
+    begin = general_begin(config) or 0
+    counts = []
+    for first, end in ((0, begin), (begin, config.num_steps)):
+        full, rest = divmod(end - first, whole)
+        if full:
+            counts.append((rollout_span(config, first), full))
+        if rest:
+            counts.append((rollout_span(config, end - rest), 1))
+    return counts
 
 
 def num_prompts(config: OnPolicyConfig, span: RolloutSpan) -> tuple[int, int]:
