@@ -204,3 +204,38 @@ def test_a_damaged_summary_is_named(run, text):
     for read in (run.read_summary, run.check_summary):
         with pytest.raises(RunError, match=r"summary\.json is damaged"):
             read()
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("events.jsonl", lambda run: run.read_events()),
+        ("summary.json", lambda run: run.read_summary()),
+        ("r1_zero/metrics.jsonl", lambda run: run.stage("r1_zero").read_metrics()),
+        ("r1_zero/metrics.jsonl", lambda run: run.stage("r1_zero").clean()),
+        ("r1_zero/manifest.json", lambda run: run.stage("r1_zero").manifest),
+        ("r1_zero/decontamination.json", lambda run: run.stage("r1_zero").read_decontamination()),
+        ("manifest.json", lambda run: RunFolder.read(run.path)),
+    ],
+)
+def test_a_folder_where_a_file_should_be_is_damage(tmp_path, recipe, name, read):
+    run = RunFolder.open(tmp_path / "run", recipe)
+    run.close()
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).mkdir(parents=True)
+    with pytest.raises(RunError, match=f"{run.path / name} is damaged"):
+        read(run)
+
+
+def test_a_run_folder_whose_recipe_cannot_be_read_is_still_one(tmp_path, recipe):
+    RunFolder.open(tmp_path, recipe).close()
+    (tmp_path / "recipe.toml").unlink()
+    with pytest.raises(RunError, match=r"recipe\.toml is missing; restore it"):
+        RunFolder.read(tmp_path)
+    (tmp_path / "recipe.toml").mkdir()
+    with pytest.raises(RunError, match=r"recipe\.toml is damaged \(.*Is a directory"):
+        RunFolder.read(tmp_path)
+    (tmp_path / "recipe.toml").rmdir()
+    (tmp_path / "recipe.toml").write_bytes(b"\xff")
+    with pytest.raises(RunError, match=r"recipe\.toml cannot be read by this version"):
+        RunFolder.read(tmp_path)

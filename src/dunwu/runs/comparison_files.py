@@ -13,6 +13,19 @@ from dunwu.runs.stage_folder import StageFolder
 from dunwu.runs.stage_manifest import find_damage
 
 _JSON, _MARKDOWN = "comparison.json", "comparison.md"
+_KEYS = {
+    "name",
+    "columns",
+    "rows",
+    "findings",
+    "num_problems",
+    "samples_per_problem",
+    "num_general",
+    "samples_per_general",
+} | {
+    "sampling",
+    "judged_by",
+}
 
 
 def write_comparison(folder: StageFolder, table: Mapping[str, Any], markdown: str) -> None:
@@ -35,8 +48,11 @@ def read_comparison(folder: StageFolder) -> tuple[dict[str, Any], str]:
     if damage:
         raise RunError(_damaged(folder, "; ".join(damage)))
     try:
-        table = json.loads((folder.path / _JSON).read_text(encoding="utf-8"))
-        return dict(table), (folder.path / _MARKDOWN).read_text(encoding="utf-8")
+        table = dict(json.loads((folder.path / _JSON).read_text(encoding="utf-8")))
+        missing = sorted(_KEYS - table.keys())
+        if missing:
+            raise ValueError(f"{_JSON} has no {', '.join(missing)}")
+        return table, (folder.path / _MARKDOWN).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RunError(
             f"stage {folder.name} of {folder.run.path} has no table yet; it is written when the stage is finished"

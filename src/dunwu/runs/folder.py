@@ -87,10 +87,12 @@ class RunFolder:
         Raises:
             RunError: there is no run folder, or a file in it is damaged.
         """
-        if not is_run_folder(path):
+        if not (path / _MANIFEST).exists():
             raise RunError(
                 f"{path} is not a run folder: it has no {_MANIFEST}; give the folder that `dunwu run` printed"
             )
+        if not (path / _RECIPE).exists() and is_run_folder(path.absolute().parent):
+            raise RunError(f"{path} is the folder of a stage; give that of its run, {path.absolute().parent}")
         return cls(path, recipe or _read_recipe(path), read_manifest(path / _MANIFEST), None)
 
     def __enter__(self) -> Self:
@@ -192,7 +194,7 @@ class RunFolder:
             return []
         try:
             return list(json.loads(path.read_text(encoding="utf-8"))["stages"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(
                 f"{path} is damaged ({error!r}); delete it, and the same command writes it again"
             ) from error
@@ -244,6 +246,10 @@ def _read_recipe(path: Path) -> Recipe:
         raise RunError(
             f"{path / _RECIPE} is missing; restore it from a copy, or start a new run folder"
         ) from None
+    except OSError as error:
+        raise RunError(
+            f"{path / _RECIPE} is damaged ({error}); restore it from a copy, or start a new run folder"
+        ) from error
     except (ValidationError, ValueError) as error:
         raise RunError(
             f"{path / _RECIPE} cannot be read by this version of dunwu ({error}); use the version that "

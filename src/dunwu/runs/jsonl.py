@@ -39,12 +39,10 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
     Raises:
         RunError: a line before the last one is not a JSON object (the file was damaged, not merely cut
-            short).
+            short), or the file cannot be read.
     """
-    if not path.exists():
-        return []
     records = []
-    for number, line in enumerate(_whole_lines(path.read_bytes()), start=1):
+    for number, line in enumerate(_whole_lines(_content(path)), start=1):
         try:
             record = json.loads(line)
         except ValueError:
@@ -59,10 +57,12 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Cut off a last line whose newline was never written."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
+    """Cut off a last line whose newline was never written.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
+    data = _content(path)
     whole = data[: data.rfind(b"\n") + 1]
     if whole != data:
         write_file(path, whole)
@@ -75,6 +75,18 @@ def keep_lines(path: Path, keep: Callable[[dict[str, Any]], bool], where: str) -
     kept = [record for record in records if keep(record)]
     if len(kept) != len(records):
         write_file(path, "".join(canonical_json(record, where) + "\n" for record in kept))
+
+
+def _content(path: Path) -> bytes:
+    """Read the file; no file counts as an empty one."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise RunError(
+            f"{path} is damaged ({error}); restore the file from a copy, or start a new run folder"
+        ) from error
 
 
 def _whole_lines(data: bytes) -> list[bytes]:

@@ -38,11 +38,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """Read a manifest.
 
     Raises:
-        RunError: it is not JSON, or another version of dunwu wrote it in another format.
+        RunError: it cannot be read, is not JSON, or another version of dunwu wrote it in another format.
     """
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise RunError(
             f"{path} is damaged ({error}); restore it from a copy, or start a new run folder"
         ) from error

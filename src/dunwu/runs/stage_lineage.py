@@ -118,7 +118,7 @@ class StageLineage:
             return dict(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise RunError(
                 f"{path} is damaged ({error}); delete it, and the stage writes it again"
             ) from error

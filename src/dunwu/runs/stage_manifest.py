@@ -76,7 +76,7 @@ def read_stage_manifest(folder: Path) -> StageManifest | None:
                 "stage anew"
             ) from None
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             f"{path} is damaged ({error}); restore it from a copy, or move {folder} away to begin the stage anew"
         ) from error
