@@ -259,6 +259,8 @@ def test_a_stage_that_is_left_out_and_needed_must_be_finished(chain, three):
         RunError, match="two reads stage one, which is left out and has not run; begin with it: --from one"
     ):
         chain.run(three(), first="two")
+    with pytest.raises(RunError, match=r"reads stage two, .*; begin with one: --from one --until three"):
+        chain.run(three(), first="three", last="three")
     chain.failing = {"one"}
     with pytest.raises(OSError, match="no space"):
         chain.run(three())

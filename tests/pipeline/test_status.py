@@ -38,6 +38,13 @@ def test_a_finished_run(chain, two):
     assert found.aside == {}
 
 
+def test_commands_quote_a_path_with_spaces(chain, two):
+    chain.path = chain.path.with_name("my run")
+    chain.run(two, last="one")
+    found = run_status(chain.path)
+    assert found.next_action == f"go on: dunwu run '{chain.path}/recipe.toml' --run-dir '{chain.path}'"
+
+
 def test_nothing_is_written(chain, two):
     chain.run(two)
     before = {path: path.stat().st_mtime_ns for path in chain.path.rglob("*")}

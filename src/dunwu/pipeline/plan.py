@@ -148,25 +148,36 @@ def require_runnable(links: Sequence[Link], run_path: Path, *, rerun_changed: bo
     for link in links:
         if link.selected:
             for name in upstream(link.stage, [other.stage for other in links]):
-                _require_usable(by_name[name], link)
+                _require_usable(by_name[name], link, links)
     again = [link for link in links if link.action == "rerun"]
     if again and not rerun_changed:
         raise RunError(_refusal(links, again, run_path))
 
 
-def _require_usable(needed: Link, link: Link) -> None:
+def _require_usable(needed: Link, link: Link, links: Sequence[Link]) -> None:
     if needed.selected:
         return
     if needed.state != "finished":
+        first, last = _first_needed(links), [other.name for other in links if other.selected][-1]
+        until = "" if last == links[-1].name else f" --until {last}"
         raise RunError(
-            f"stage {link.name} reads stage {needed.name}, which is left out and {_STATES[needed.state]}; begin with it: "
-            f"--from {needed.name}"
+            f"stage {link.name} reads stage {needed.name}, which is left out and {_STATES[needed.state]}; begin with "
+            f"{'it' if first == needed.name else first}: --from {first}{until}"
         )
     if needed.reasons:
         raise RunError(
             f"stage {link.name} reads stage {needed.name}, which is left out and was made with something else:\n"
             f"{_listed(needed.reasons)}\nRun it again too: --from {needed.name} --rerun-changed"
         )
+
+
+def _first_needed(links: Sequence[Link]) -> str:
+    """Return the first stage that must run for the selected ones to have all that they read."""
+    needed = {link.name for link in links if link.selected}
+    for link in reversed(links):
+        if link.name in needed:
+            needed.update(upstream(link.stage, [other.stage for other in links if other.state != "finished"]))
+    return next(link.name for link in links if link.name in needed)
 
 
 _STATES: Mapping[State, str] = {

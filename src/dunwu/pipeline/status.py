@@ -3,6 +3,7 @@
 Writes nothing. Called by `dunwu status`.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,11 +190,12 @@ def _keeps_best(link: Link) -> bool:
 
 
 def _next_action(path: Path, stages: Sequence[StageStatus], *, live: bool) -> str:
-    again = f"dunwu run {path / 'recipe.toml'} --run-dir {path}"
+    folder = shlex.quote(str(path))
+    again = f"dunwu run {shlex.quote(str(path / 'recipe.toml'))} --run-dir {folder}"
     if live:
-        return f"it is running; see its rollouts with: dunwu show {path}"
+        return f"it is running; see its rollouts with: dunwu show {folder}"
     if any(stage.situation == "changed" for stage in stages):
         return f"run what has changed again: {again} --rerun-changed"
     if any(stage.situation != "finished" for stage in stages):
         return f"go on: {again}"
-    return f"everything is finished; see it with: dunwu show {path}"
+    return f"everything is finished; see it with: dunwu show {folder}"
