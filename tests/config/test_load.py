@@ -212,7 +212,10 @@ def test_a_stage_is_called_by_its_name_rather_than_its_kind(write):
         ("stages.0.nun_steps=3", "--set stages.r1_zero.nun_steps = 3\n    is an unknown key; did you mean"),
         ("sead=3", "--set sead = 3\n    is an unknown key; did you mean `seed`?"),
         ("stages.0.num_steps=0", "--set stages.r1_zero.num_steps = 0\n    must be above 0"),
-        ("model.dtype=fp16", '--set model.dtype = "fp16"\n    is not known. Allowed: auto, float32, bfloat16'),
+        (
+            "model.dtype=fp16",
+            '--set model.dtype = "fp16"\n    is not known. Allowed: auto, float32, bfloat16',
+        ),
     ],
 )
 def test_a_wrong_override_is_told_as_one(write, override, said):
