@@ -126,7 +126,7 @@ def test_what_cannot_be_shown_is_told(
     RunFolder.open(tmp_path / "new", make()).close()
     assert "has no table yet" in invoke("compare", tmp_path / "new").stderr
     (compared / "comparison" / "comparison.json").write_text("{}")
-    assert "comparison.json has no columns" in " ".join(invoke("compare", compared).stderr.split())
+    assert "has changed since the stage finished" in " ".join(invoke("compare", compared).stderr.split())
     (compared / "comparison" / "comparison.json").write_text("{")
     assert "is damaged" in " ".join(invoke("compare", compared).stderr.split())
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dunwu.analysis.examples import find_example
 from dunwu.analysis.shortfalls import shortfalls
-from dunwu.analysis.stage_words import ROLE_WORDS, STAGE_WORDS
+from dunwu.analysis.stage_words import KIND_WORDS, ROLE_WORDS, STAGE_WORDS
 from dunwu.config.chain import upstream
 from dunwu.config.comparison import ComparisonStage
 from dunwu.config.dump import dump_recipe
@@ -23,15 +23,16 @@ from dunwu.runs.folder import RunFolder
 from dunwu.runs.stage_folder import StageFolder
 
 MOST_CHARACTERS = 1500
+_BESIDES = ("readability", "language", "helpfulness", "harmlessness")
 
 
 def report_facts(run: RunFolder) -> dict[str, Any]:
     """Gather what there is to tell.
 
     Returns:
-        Plain data: name, seed, path, finished, stages, table (the last stage table, None without one), headline, example (None
-        if no stage has one), ailments, watched (stages), shortfalls, decontamination, versions, recipe (TOML), command, seconds,
-        dates, faults.
+        Plain data: name, seed, path, finished, models, stages, table (the last stage table, None without one), headline,
+        example (None if no stage has one), ailments, watched (stages), shortfalls, decontamination, versions, recipe (TOML),
+        command, seconds, dates, faults.
     """
     faults: list[str] = []
     stages = [_stage(run, config, faults) for config in run.recipe.stages]
@@ -42,6 +43,7 @@ def report_facts(run: RunFolder) -> dict[str, Any]:
         "path": str(run.path),
         "finished": all(stage["state"] == "finished" for stage in stages),
         "live": run.live,
+        "models": [f"{name} is {m.path} ({m.dtype})" for name, m in run.recipe.all_models.items()],
         "stages": stages,
         "table": table,
         "table_notes": [] if table is None else list(notes(table)),
@@ -85,6 +87,7 @@ def _stage(run: RunFolder, config: Stage, faults: list[str]) -> dict[str, Any]:
         "evaluated": [] if isinstance(config, ComparisonStage) else evaluations,
         "record": record or {},
         "watched": isinstance(config, OnPolicyConfig),
+        "sampled": _sampled(config),
         "draws": isinstance(config, OnPolicyConfig) and len(metrics) > 1,
         "diagnoses": _tried(folder.diagnoses, [], faults),
         "decontamination": _tried(folder.read_decontamination, {}, faults),
@@ -96,8 +99,31 @@ def _table(run: RunFolder, faults: list[str]) -> dict[str, Any] | None:
     for config in reversed(run.recipe.stages):
         folder = run.stage(config.name)
         if isinstance(config, ComparisonStage) and _tried(partial(_finished, folder), False, faults):
-            return _tried(partial(_read_table, folder), None, faults)
+            table = _tried(partial(_read_table, folder), None, faults)
+            return None if table is None else _with_words(table, run)
     return None
+
+
+def _with_words(table: Mapping[str, Any], run: RunFolder) -> dict[str, Any]:
+    """The table with a few words for each column's model."""
+    kinds = {stage.name: stage.kind for stage in run.recipe.stages}
+    columns = [
+        {**c, "words": ROLE_WORDS.get(c["role"]) or KIND_WORDS.get(kinds.get(c["model"], ""), "a model")}
+        for c in table["columns"]
+    ]
+    return {**table, "columns": columns}
+
+
+def _sampled(config: Stage) -> dict[str, Any]:
+    """How a stage's own evaluation samples; nothing for stages that do not."""
+    if not isinstance(config, OnPolicyConfig):
+        return {}
+    sampling = config.evaluation.sampling or config.sampling
+    return {
+        "temperature": sampling.temperature,
+        "max_new_tokens": sampling.max_new_tokens,
+        "answers": config.evaluation.samples_per_problem,
+    }
 
 
 def _finished(folder: StageFolder) -> bool:
@@ -146,11 +172,16 @@ def _also(row: Mapping[str, Any], roles: Mapping[str, int], last: str, table: Ma
     if last == "r1_zero" or "r1_zero" not in roles or row["cells"][roles["r1_zero"]] is None:
         return ""
     label, end = (table["columns"][roles[role]]["label"] for role in ("r1_zero", last))
-    value = row["cells"][roles["r1_zero"]]["value"]
-    return (
-        f"The first stage alone, {label}, comes to {value:.1%}; what the other stages add up to {end} is to be looked for in the "
-        "other rows of the table below: readability, language, helpfulness and harmlessness."
-    )
+    alone, whole = (row["cells"][roles[role]]["value"] for role in ("r1_zero", last))
+    rows = [other for other in table["rows"] if other["key"] in _BESIDES]
+    pairs = [(other["name"], *(other["cells"][roles[role]] for role in ("r1_zero", last))) for other in rows]
+    besides = [
+        f"{name} {zero['value']:.1%} and {result['value']:.1%}"
+        for name, zero, result in pairs
+        if zero and result
+    ]
+    told = f" What else the two came to, {label} first: {', '.join(besides)}." if besides else ""
+    return f"The first stage alone, {label}, comes to {alone:.1%} right answers, {end} to {whole:.1%}.{told}"
 
 
 def _cell(figures: Mapping[str, Any]) -> dict[str, Any]:

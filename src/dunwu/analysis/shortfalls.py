@@ -9,6 +9,7 @@ from typing import Any
 from dunwu.functional.comparison_text import check_text, figure, row_name
 
 _MUCH_CUT = 0.05
+_CEILING = 0.995
 _GOOD_ROWS = ("accuracy", "majority", "format", "readability", "language", "helpfulness", "harmlessness")
 
 
@@ -18,6 +19,8 @@ def shortfalls(facts: Mapping[str, Any]) -> list[str]:
         *_unfinished(facts),
         *_claims(facts),
         *_worse(facts),
+        *_never(facts),
+        *_shorter(facts),
         *_no_gain(facts),
         *_ailing(facts),
         *_cut(facts),
@@ -37,7 +40,57 @@ def _claims(facts: Mapping[str, Any]) -> Iterator[str]:
         if finding["verdict"] != "holds":
             seen = "; ".join(check_text(check) for check in finding["checks"] if check["verdict"] != "holds")
             what = "does not hold here" if finding["verdict"] == "does not hold" else "could not be decided"
-            yield f"The paper's finding that {_lower(finding['claim'])} {what} ({seen})."
+            ceiling = _at_ceiling(facts["table"], finding)
+            yield f"The paper's finding that {_lower(finding['claim'])} {what} ({seen}).{ceiling}"
+
+
+def _at_ceiling(table: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
+    """A sentence if a check of a finding compares two models that have nothing left to gain."""
+    places = {column["label"]: index for index, column in enumerate(table["columns"])}
+    rows = {row["key"]: row["cells"] for row in table["rows"]}
+    for check in finding["checks"]:
+        if check["verdict"] != "undecided" or not {check["first"], check["second"]} <= places.keys():
+            continue
+        found = [
+            rows[name][places[check[side]]]
+            for name in check["rows"]
+            if name in rows
+            for side in ("first", "second")
+        ]
+        if found and all(cell and cell["value"] >= _CEILING for cell in found):
+            return (
+                f" {check['first']} and {check['second']} are at the top already: a rise cannot be seen here."
+            )
+    return ""
+
+
+def _never(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Good things that a model did not do once."""
+    table = facts["table"]
+    for row in (table or {}).get("rows", ()):
+        none = [
+            column["label"]
+            for column, cell in zip(table["columns"], row["cells"], strict=True)
+            if cell and cell["value"] == 0
+        ]
+        if row["key"] in _GOOD_ROWS and none:
+            asked = max(cell["num_problems"] for cell in row["cells"] if cell)
+            yield f"{_upper(row['name'])} is 0% for {', '.join(none)}: not one answer to {asked} requests was as it should be."
+
+
+def _shorter(facts: Mapping[str, Any]) -> Iterator[str]:
+    """R1-Zero that thinks less than the base model, where the paper saw its thinking grow."""
+    table = facts["table"]
+    row = next((row for row in (table or {}).get("rows", ()) if row["key"] == "length"), None)
+    if row is None:
+        return
+    cells = {column["role"]: cell for column, cell in zip(table["columns"], row["cells"], strict=True)}
+    base, zero = cells.get("base"), cells.get("r1_zero")
+    if base and zero and zero["high"] < base["low"]:
+        yield (
+            f"R1-Zero's answers became shorter, {base['value']:.0f} tokens before and {zero['value']:.0f} after: it learned to "
+            "answer, not to think longer, which the paper saw grow."
+        )
 
 
 def _worse(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -68,8 +121,9 @@ def _no_gain(facts: Mapping[str, Any]) -> Iterator[str]:
             continue
         fell = last["pass_at_1_interval"][1] < first["pass_at_1_interval"][0]
         yield (
-            f"Stage {stage['name']} {'lost' if fell else 'shows no gain in'} right answers on its held-out problems: "
-            f"{first['pass_at_1']:.1%} before and {last['pass_at_1']:.1%} after{'' if fell else ', and the intervals overlap'}."
+            f"Stage {stage['name']} {'lost' if fell else 'shows in its own evaluation no certain gain in'} right answers: "
+            f"{first['pass_at_1']:.1%} before and {last['pass_at_1']:.1%} after"
+            f"{'' if fell else ', with intervals that overlap (differences taken problem by problem, as above, see more)'}."
         )
 
 

@@ -1,8 +1,8 @@
 """What the stages and models of the recipe are, in a sentence each, for someone who has read the paper's abstract alone. Pure."""
 
 STAGE_WORDS = {
-    "r1_zero": "Reinforcement learning straight on the base model. It answers each problem many times; answers that are right "
-    "and have the asked form are rewarded, and what led to them becomes more likely. Nobody shows it how to think.",
+    "r1_zero": "Reinforcement learning straight on the base model. It answers each problem many times; right answers, and if the "
+    "recipe says so the asked form, are rewarded, and what led to them becomes more likely. Nobody shows it how to think.",
     "cold_start": "The model answers problems, and of its chains of thought those that are right and readable are kept and "
     "rewritten: examples of how to think aloud so that a person can follow.",
     "sft": "Supervised fine-tuning: the model learns to imitate example conversations, token by token.",
@@ -16,8 +16,9 @@ STAGE_WORDS = {
     "being helpful and harmless, which no rule can check.",
     "general_rl": "Reinforcement learning on all kinds of requests: rules reward right answers to problems, the reward models "
     "reward helpful and harmless answers to the rest.",
-    "distill": "A smaller model learns to imitate the large one's answers, instead of finding its own by reinforcement learning.",
-    "on_policy_distill": "A smaller model writes its own answers, and learns at each token to agree with the large one.",
+    "distill": "Another model, the student, usually a smaller one, learns to imitate the large one's answers, instead of "
+    "finding its own by reinforcement learning.",
+    "on_policy_distill": "The student writes its own answers, and learns at each token to agree with the large model.",
     "comparison": "All models answer the same held-out problems, which none of them was trained on.",
 }
 ROLE_WORDS = {
@@ -27,9 +28,18 @@ ROLE_WORDS = {
     "dev2": "Dev1 after reinforcement learning on reasoning",
     "dev3": "the base model, fine-tuned on Dev2's best answers and general conversations",
     "r1": "Dev3 after reinforcement learning on everything: the result",
-    "distilled": "a smaller model that imitates the result's kind of answers",
-    "small_rl": "the same smaller model with reinforcement learning instead",
+    "distilled": "the student, usually a smaller model, that imitates the result's kind of answers",
+    "small_rl": "the same student with reinforcement learning instead",
 }
+KIND_WORDS = {
+    "r1_zero": "after reinforcement learning alone",
+    "sft": "after supervised fine-tuning",
+    "reasoning_rl": "after reinforcement learning on reasoning",
+    "general_rl": "after reinforcement learning on all kinds of requests",
+    "distill": "the student after imitating the large model's answers",
+    "on_policy_distill": "the student after learning to agree with the large model on its own answers",
+}
+"""Of a table's columns that have no role: by the kind of the stage that made the model."""
 FIGURE_WORDS = {
     "accuracy": "share of answers that are right; each problem is answered several times and all answers count",
     "majority": "right answers when the most frequent of a problem's answers is taken",
@@ -65,5 +75,8 @@ GLOSSARY = (
         "interval [a, b]",
         "how far the figure could lie from that of all problems of this kind, 95 times in 100",
     ),
-    ("undecided", "the interval holds both answers: these problems are too few to tell"),
+    (
+        "undecided",
+        "the interval holds both answers: these problems are too few to tell, or there is nothing left to gain",
+    ),
 )

@@ -36,7 +36,9 @@ def title(record: Mapping[str, Any]) -> str:
 
 def check_text(check: Mapping[str, Any]) -> str:
     """Write one comparison of a finding: "readability: Dev1 - R1-Zero = +12.0 points [7.1, 16.9]"."""
-    what = f"{', '.join(check['rows'])}: {check['first']} - {check['second']}"
+    rows = check["rows"]
+    measured = rows[0] if len(rows) == 1 else f"mean of {', '.join(rows[:-1])} and {rows[-1]}"
+    what = f"{measured}: {check['first']} - {check['second']}"
     if check["difference"] is None:
         return f"{what}: not measured"
     low, high = (f"{100 * check[key]:+.1f}" for key in ("low", "high"))
@@ -57,6 +59,13 @@ def notes(record: Mapping[str, Any]) -> Iterator[str]:
             f"{column['label']} ({column['model']}): template {column['template']}, form {column['output_form']}, answers from "
             f"{', '.join(column['answer_from'])}; {column['why']}."
         )
+    counted = [
+        (row["name"], max((c["num_problems"] for c in row["cells"] if c), default=0))
+        for row in record["rows"]
+    ]
+    few = [f"{name} {number:,}" for name, number in counted if number and number < record["num_problems"]]
+    if few:
+        yield f"Rows that rest on fewer problems or requests: {', '.join(few)}."
     if record["judged_by"]:
         yield f"Helpfulness and harmlessness: {record['judged_by']}."
 
