@@ -18,14 +18,13 @@ RECIPE = Recipe.model_validate(
 )
 
 
-def make_run(path: Path, num_steps: int) -> None:
+def make_run(path: Path, num_steps: int, **others: float) -> None:
     with RunFolder.open(path, RECIPE) as run:
         stage = run.stage("r1_zero")
         for step in range(1, num_steps + 1):
             accuracy = step / 20
-            stage.append_metrics(
-                step, {"reward": 1 + accuracy, "accuracy": accuracy, "kl": None, "length_mean": 10 + step}
-            )
+            metrics = {"reward": 1 + accuracy, "accuracy": accuracy, "kl": None, "length_mean": 10 + step}
+            stage.append_metrics(step, {**metrics, **others})
         figures = {
             "pass_at_1": 0.3,
             "pass_at_1_interval": [0.25, 0.36],
@@ -49,6 +48,19 @@ def test_the_picture_shows_the_metrics(tmp_path: Path) -> None:
     (short,) = draw_curves(RunFolder.read(tmp_path / "short"), tmp_path / "short.png")
     (long,) = draw_curves(RunFolder.read(tmp_path / "long"), tmp_path / "long.png")
     assert short.read_bytes() != long.read_bytes()
+
+
+def test_every_part_of_the_reward_is_drawn_whatever_its_name(tmp_path: Path) -> None:
+    drawn = []
+    for number, parts in enumerate(
+        [{}, {"reward_mine": 0.4, "reward_mine_ok": 8}, {"reward_mine.half": 0.2, "reward_mine.half_ok": 8}]
+    ):
+        make_run(tmp_path / f"run{number}", 16, **parts)
+        (path,) = draw_curves(RunFolder.read(tmp_path / f"run{number}"), tmp_path / f"{number}.png")
+        drawn.append(path.read_bytes())
+    none, part, part_of_a_part = drawn
+    assert part != none
+    assert part_of_a_part == none
 
 
 def test_a_bound_that_rounding_puts_on_the_wrong_side_is_drawn(tmp_path: Path) -> None:

@@ -23,15 +23,7 @@ class _Panel(NamedTuple):
 
 
 _RL_PANELS = (
-    _Panel(
-        "reward",
-        {
-            "reward": "sum",
-            "reward_accuracy": "accuracy",
-            "reward_format": "format",
-            "reward_preference": "preference",
-        },
-    ),
+    _Panel("reward", {"reward": "sum"}),  # and its parts, whatever the recipe has
     _Panel("right answers", {"accuracy": "training samples"}, percent=True),
     _Panel(
         "length (tokens)", {"length_mean": "all", "length_mean_right": "right", "length_mean_wrong": "wrong"}
@@ -81,7 +73,8 @@ def draw_stage(run: RunFolder, stage: StageFolder, path: Path) -> None:
     figure.suptitle(f"{run.recipe.name}: {stage.name}, {len(steps)} steps, seed {run.recipe.seed}")
     panels = _SFT_PANELS if "nll" in metrics[0] else _RL_PANELS
     for axes, panel in zip(figure.subplots(2, 3).flat, panels, strict=True):
-        for name, label in panel.lines.items():
+        parts = _reward_parts(metrics) if panel.title == "reward" else {}
+        for name, label in {**panel.lines, **parts}.items():
             _line(axes, steps, [record.get(name) for record in metrics], label)
         if panel.title == "right answers":
             _held_out(axes, stage)
@@ -102,6 +95,13 @@ def draw_stage(run: RunFolder, stage: StageFolder, path: Path) -> None:
             axes.legend(fontsize=7, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130, metadata={"Software": "dunwu"})
+
+
+def _reward_parts(metrics: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The parts that the reward adds up from, by their keys in the metrics; of a part that adds up from others only the sum."""
+    counts = [key for key in dict.fromkeys(k for record in metrics for k in record) if key.endswith("_ok")]
+    names = [key.removesuffix("_ok") for key in counts if key.startswith("reward_") and "." not in key]
+    return {name: name.removeprefix("reward_").replace("_", " ") for name in names}
 
 
 def _line(axes: Any, steps: Sequence[int], values: Sequence[float | None], label: str) -> None:
