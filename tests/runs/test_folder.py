@@ -212,7 +212,6 @@ def test_a_damaged_summary_is_named(run, text):
         ("events.jsonl", lambda run: run.read_events()),
         ("summary.json", lambda run: run.read_summary()),
         ("r1_zero/metrics.jsonl", lambda run: run.stage("r1_zero").read_metrics()),
-        ("r1_zero/metrics.jsonl", lambda run: run.stage("r1_zero").clean()),
         ("r1_zero/manifest.json", lambda run: run.stage("r1_zero").manifest),
         ("r1_zero/decontamination.json", lambda run: run.stage("r1_zero").read_decontamination()),
         ("manifest.json", lambda run: RunFolder.read(run.path)),
