@@ -176,8 +176,8 @@ def _training_parts(
     return {
         "program": PROCESS_BYTES,
         "weights and gradients": (width + 4) * num_parameters,  # gradients add up in float32
-        "optimizer": (10 if width == 2 else 8)
-        * num_parameters,  # moments, and what bfloat16 lacks of the masters
+        # two float32 moments, and the 16 bits that a bfloat16 weight lacks of its master
+        "optimizer": (10 if width == 2 else 8) * num_parameters,
         "activations while training": in_forward * kept * width,
         "logits": width * batch.logprob_chunk_tokens * min(settings["vocab_size"], VOCAB_OF_A_CHUNK),
     }

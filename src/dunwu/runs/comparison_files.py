@@ -13,19 +13,20 @@ from dunwu.runs.stage_folder import StageFolder
 from dunwu.runs.stage_manifest import find_damage
 
 _JSON, _MARKDOWN = "comparison.json", "comparison.md"
-_KEYS = {
-    "name",
-    "columns",
-    "rows",
-    "findings",
-    "num_problems",
-    "samples_per_problem",
-    "num_general",
-    "samples_per_general",
-} | {
-    "sampling",
-    "judged_by",
-}
+_KEYS = frozenset(
+    [
+        "name",
+        "columns",
+        "rows",
+        "findings",
+        "num_problems",
+        "samples_per_problem",
+        "num_general",
+        "samples_per_general",
+        "sampling",
+        "judged_by",
+    ]
+)
 
 
 def write_comparison(folder: StageFolder, table: Mapping[str, Any], markdown: str) -> None:
