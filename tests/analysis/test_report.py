@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from dunwu.analysis.report import write_report
+from dunwu.analysis.examples import answers_side_by_side
+from dunwu.analysis.report import _parameters, write_report
 from dunwu.analysis.report_facts import report_facts
 from dunwu.config.recipe import Recipe
 from dunwu.evaluation.comparison import MeasuredColumn, table_rows
@@ -33,8 +36,8 @@ RECIPE = Recipe.model_validate(
 )
 
 
-def group(right: bool) -> RolloutGroup:
-    problem = Problem("p1", "sum", f"What is 1 + 1? {HOSTILE}", "2", "exact")
+def group(right: bool, name: str = "p1") -> RolloutGroup:
+    problem = Problem(name, "sum", f"What is 1 + 1 in {name}? {HOSTILE}", "2", "exact")
     text = f"two {HOSTILE}" if right else f"three {HOSTILE}"
     rollout = Rollout(
         0,
@@ -83,6 +86,9 @@ def make_run(
             stage.finish(record)
             comparison = run.stage("comparison")
             comparison.begin({})
+            for name, right in (("base", (True, False)), ("R1-Zero", (True, True))):
+                asked = [group(value, f"p{number}") for number, value in enumerate(right)]
+                comparison.write_evaluation(name, figures(0.5), asked, step=1)
             made = table if isinstance(table, dict) else make_table()
             write_comparison(comparison, made, "# table\n")
             comparison.finish({**made, "wall_seconds": 3.0})
@@ -144,6 +150,60 @@ def test_a_whole_run_is_told_in_both_forms(tmp_path: Path) -> None:
         assert (tmp_path / "out" / image).read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_same_question_to_every_model_shows_what_changed(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", table=True)
+    html, text = written(run, tmp_path / "out")
+    assert "The first problem that base answers mostly wrong and R1-Zero mostly right" in html
+    shown = text[text.index("## The same question") : text.index("## How the learning went")]
+    assert "What is 1 + 1 in p1?" in shown
+    assert "What is 1 + 1 in p0?" not in shown, "both answered it"
+    assert re.findall(r"^(\S+), (right|wrong):", shown, re.M) == [("base", "wrong"), ("R1-Zero", "right")]
+    (facts,) = report_facts(run)["side_by_side"]
+    assert (facts["chosen"], facts["everyday"]) == (True, False)
+
+
+def test_everyday_requests_are_shown_without_a_verdict(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", table={**make_table(), "num_general": 1})
+    with RunFolder.open(tmp_path / "run", RECIPE) as opened:
+        for name in ("base", "R1-Zero"):
+            opened.stage("comparison").write_evaluation(f"{name}.general", {}, [group(True, "g")], step=1)
+    problem, request = report_facts(run)["side_by_side"]
+    assert (problem["everyday"], request["everyday"], request["reference"]) == (False, True, "")
+    assert [answer["right"] for answer in request["answers"]] == [None, None]
+
+
+def test_without_a_problem_that_tells_them_apart_the_first_is_shown(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", table=True)
+    stage = run.stage("comparison")
+    found = answers_side_by_side(stage, ["R1-Zero", "base"], last=1)
+    assert found is not None
+    assert (found.problem.id, found.chosen) == ("p0", False)
+
+
+def test_the_size_of_a_model_is_told(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", table=True)
+    model = run.stage("r1_zero").model_path
+    model.mkdir()
+    save_file({"a": torch.zeros(3, 5), "b": torch.zeros(7, dtype=torch.bfloat16)}, model / "x.safetensors")
+    html, text = written(run, tmp_path / "out")
+    assert "Its model has 22 parameters." in html
+    assert "Its model has 22 parameters." in text
+    (model / "x.safetensors").write_bytes(b"broken")
+    assert "x.safetensors is damaged" in written(run, tmp_path / "out")[0]
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (984_192, "984,192 parameters"),
+        (134_515_008, "135 million parameters"),
+        (7.6e9, "7.6 billion parameters"),
+    ],
+)
+def test_sizes_in_words(count: int, words: str) -> None:
+    assert _parameters(int(count)) == words
+
+
 def test_html_stands_alone_and_runs_nothing(tmp_path: Path) -> None:
     html, text = written(make_run(tmp_path / "run", table=True), tmp_path / "out")
     assert "default-src 'none'" in html
@@ -152,7 +212,7 @@ def test_html_stands_alone_and_runs_nothing(tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     outside = re.findall(r"""(?:src|href|url\()\s*=?\s*["']?(?!data:)[a-z]+://""", html)
     assert outside == []
-    assert "    What is 1 + 1? <script>" in text  # a block of code, in which nothing is taken for HTML
+    assert "    What is 1 + 1 in p1? <script>" in text  # a block of code, in which nothing is taken for HTML
     assert not any("<script>" in line and not line.startswith("    ") for line in text.splitlines())
 
 

@@ -94,6 +94,7 @@ def _render(template: str, facts: dict[str, Any], data: dict[str, str]) -> str:
     environment.filters |= {
         "duration": _duration,
         "md": _markdown,
+        "parameters": _parameters,
         "percent": _percent,
         "quoted": _quoted,
         "date": _date,
@@ -118,6 +119,14 @@ def _date(time: str) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f}%"
+
+
+def _parameters(count: int) -> str:
+    """A model's size in three digits."""
+    if count < 10**6:
+        return f"{count:,} parameters"
+    unit, word = (10**9, "billion") if count >= 10**9 else (10**6, "million")
+    return f"{count / unit:.3g} {word} parameters"
 
 
 def _bar(cell: dict[str, Any] | None, unit: str) -> dict[str, float] | None:

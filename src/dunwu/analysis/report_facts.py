@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from dunwu.analysis.examples import find_example
+from dunwu.analysis.examples import answers_side_by_side, find_example
 from dunwu.analysis.shortfalls import shortfalls
 from dunwu.analysis.stage_words import KIND_WORDS, ROLE_WORDS, STAGE_WORDS
 from dunwu.config.chain import upstream
@@ -20,9 +20,13 @@ from dunwu.functional.comparison_text import notes
 from dunwu.functional.diagnosis.watch import AILMENTS
 from dunwu.runs.comparison_files import read_comparison
 from dunwu.runs.folder import RunFolder
+from dunwu.runs.model_size import count_parameters
 from dunwu.runs.stage_folder import StageFolder
 
 MOST_CHARACTERS = 1500
+"""Of an example; of an answer beside others a third of that."""
+_ENDS = ("r1", "dev3", "dev2", "dev1", "r1_zero")
+"""Roles of models at the chain's end, the last first."""
 _BESIDES = ("readability", "language", "helpfulness", "harmlessness")
 
 
@@ -31,8 +35,8 @@ def report_facts(run: RunFolder) -> dict[str, Any]:
 
     Returns:
         Plain data: name, seed, path, finished, models, stages, table (the last stage table, None without one), headline,
-        example (None if no stage has one), ailments, watched (stages), shortfalls, decontamination, versions, recipe (TOML),
-        command, seconds, dates, faults.
+        example (None if no stage has one), side_by_side (questions with every model's answer), ailments, watched (stages),
+        shortfalls, decontamination, versions, recipe (TOML), command, seconds, dates, faults.
     """
     faults: list[str] = []
     stages = [_stage(run, config, faults) for config in run.recipe.stages]
@@ -49,6 +53,7 @@ def report_facts(run: RunFolder) -> dict[str, Any]:
         "table_notes": [] if table is None else list(notes(table)),
         "headline": _headline(table, stages),
         "example": _first(_example, run, faults),
+        "side_by_side": [] if table is None else _side_by_side(run, table, faults),
         "ailments": [{"name": ailment.name, "meaning": ailment.meaning} for ailment in AILMENTS],
         "watched": [s["name"] for s in stages if s["watched"] and s["num_steps"]],
         "decontamination": _decontamination(stages),
@@ -86,6 +91,7 @@ def _stage(run: RunFolder, config: Stage, faults: list[str]) -> dict[str, Any]:
         "seconds": seconds if seconds is not None else sum(t.get("wall_seconds", 0) for t in timings) or None,
         "evaluated": [] if isinstance(config, ComparisonStage) else evaluations,
         "record": record or {},
+        "parameters": _tried(lambda: count_parameters(folder.model_path), None, faults) if record else None,
         "watched": isinstance(config, OnPolicyConfig),
         "sampled": _sampled(config),
         "draws": isinstance(config, OnPolicyConfig) and len(metrics) > 1,
@@ -100,7 +106,7 @@ def _table(run: RunFolder, faults: list[str]) -> dict[str, Any] | None:
         folder = run.stage(config.name)
         if isinstance(config, ComparisonStage) and _tried(partial(_finished, folder), False, faults):
             table = _tried(partial(_read_table, folder), None, faults)
-            return None if table is None else _with_words(table, run)
+            return None if table is None else _with_words({**table, "stage": config.name}, run)
     return None
 
 
@@ -138,7 +144,7 @@ def _headline(table: Mapping[str, Any] | None, stages: Sequence[Mapping[str, Any
     """The one figure to tell first: right answers of the base model and of the chain's result, or before and after a stage."""
     if table is not None:
         roles = {column["role"]: index for index, column in enumerate(table["columns"]) if column["role"]}
-        last = next((role for role in ("r1", "dev3", "dev2", "dev1", "r1_zero") if role in roles), None)
+        last = next((role for role in _ENDS if role in roles), None)
         row = next((row for row in table["rows"] if row["key"] == "accuracy"), None)
         if row and last and "base" in roles and row["cells"][roles["base"]] and row["cells"][roles[last]]:
             return {
@@ -208,6 +214,38 @@ def _example(folder: StageFolder) -> dict[str, Any] | None:
     }
 
 
+def _side_by_side(run: RunFolder, table: Mapping[str, Any], faults: list[str]) -> list[dict[str, Any]]:
+    """One problem, and one everyday request if there are any, with the first answer of every model of the table."""
+    config = next(stage for stage in run.recipe.stages if stage.name == table["stage"])
+    assert isinstance(config, ComparisonStage)
+    roles = [column["role"] for column in table["columns"]]
+    last = next((roles.index(role) for role in _ENDS if role in roles), len(roles) - 1)
+    shown = []
+    for suffix in ("", ".general") if table["num_general"] else ("",):
+        labels = [name + suffix for name in config.file_names]
+        found = _tried(partial(answers_side_by_side, run.stage(config.name), labels, last), None, faults)
+        if found is not None:
+            shown.append(
+                {
+                    "everyday": bool(suffix),
+                    "chosen": found.chosen,
+                    "first": table["columns"][0]["label"],
+                    "last": table["columns"][last]["label"],
+                    "question": found.problem.question.strip(),
+                    "reference": "" if suffix else found.problem.reference,
+                    "answers": [
+                        {
+                            "label": column["label"],
+                            "text": _cut(rollout.text, MOST_CHARACTERS // 3),
+                            "right": None if suffix else rollout.reward.correct,
+                        }
+                        for column, rollout in zip(table["columns"], found.answers, strict=True)
+                    ],
+                }
+            )
+    return shown
+
+
 def _first(read: Callable[[StageFolder], Any], run: RunFolder, faults: list[str]) -> Any:
     for config, folder in zip(run.recipe.stages, run.stages(), strict=True):
         if isinstance(config, OnPolicyConfig) and folder.path.is_dir():
@@ -217,9 +255,9 @@ def _first(read: Callable[[StageFolder], Any], run: RunFolder, faults: list[str]
     return None
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, most: int = MOST_CHARACTERS) -> str:
     text = text.strip()
-    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + " [...]"
+    return text if len(text) <= most else text[:most] + " [...]"
 
 
 def _decontamination(stages: Sequence[Mapping[str, Any]]) -> dict[str, int]:
