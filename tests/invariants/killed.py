@@ -16,6 +16,9 @@ from dunwu.runs.progress import QuietProgress
 
 Prepare = Callable[[], None]
 
+HANG_SECONDS = 900
+"""A child that has not ended by then hangs; far more than any needs, also where other programs take the processor."""
+
 
 def start(
     recipe: Recipe, path: Path, prepare: Prepare | None = None, *, rerun_changed: bool = False
@@ -40,7 +43,7 @@ def outcome(
 ) -> int | None:
     """Run a recipe in a child, and return how it ended."""
     process = start(recipe, path, prepare, rerun_changed=rerun_changed)
-    process.join(120)
+    process.join(HANG_SECONDS)
     return process.exitcode
 
 

@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from killed import die_at_sync, finish, start
+from killed import HANG_SECONDS, die_at_sync, finish, start
 
 from dunwu.config.recipe import Recipe
 from dunwu.errors import RunError
@@ -82,7 +82,7 @@ def test_killed_at_a_random_instant(
 @pytest.mark.parametrize("number", [1, 2, 5, 11, 17, 23, 31, 40])
 def test_killed_while_writing(number: int, unkilled: tuple[dict[str, str], float], tmp_path: Path) -> None:
     process = start(RECIPE, tmp_path / "run", die_at_sync(number))
-    process.join(120)
+    process.join(HANG_SECONDS)
     assert process.exitcode == -signal.SIGKILL
     assert finish(RECIPE, tmp_path / "run") == unkilled[0]
 
@@ -91,7 +91,7 @@ def test_killed_again_and_again(unkilled: tuple[dict[str, str], float], tmp_path
     deaths = 0
     for number in (25, 13, 14, 15, 16):
         process = start(RECIPE, tmp_path / "run", die_at_sync(number))
-        process.join(120)
+        process.join(HANG_SECONDS)
         deaths += process.exitcode == -signal.SIGKILL
     assert deaths >= 3
     assert finish(RECIPE, tmp_path / "run") == unkilled[0]
@@ -99,7 +99,7 @@ def test_killed_again_and_again(unkilled: tuple[dict[str, str], float], tmp_path
 
 def test_an_rl_stage_is_never_compared_with_a_before_of_its_trained_policy(tmp_path: Path) -> None:
     process = start(RECIPE, tmp_path / "run", die_at_sync(54))
-    process.join(120)
+    process.join(HANG_SECONDS)
     evaluations = tmp_path / "run" / "r1_zero" / "evaluation"
     (evaluations / "before.json").write_text('{"pass')
     with pytest.raises(
@@ -113,7 +113,7 @@ def test_an_rl_stage_is_never_compared_with_a_before_of_its_trained_policy(tmp_p
 
 def test_a_changed_recipe_names_the_difference(tmp_path: Path) -> None:
     process = start(RECIPE, tmp_path / "run", die_at_sync(20))
-    process.join(120)
+    process.join(HANG_SECONDS)
     changed = RECIPE.model_copy(update={"seed": 8})
     with pytest.raises(RunError, match=r"r1_zero \(is not finished\):\n    seed: was 7, is now 8"):
         run_recipe(changed, tmp_path / "run", QuietProgress())
@@ -123,13 +123,13 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_serves(
     unkilled: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
     process = start(RECIPE, tmp_path / "run", die_at_sync(54))
-    process.join(120)
+    process.join(HANG_SECONDS)
     checkpoints = found(tmp_path / "run" / "r1_zero" / "checkpoints")
     assert len(checkpoints) == 2
     with (checkpoints[0].path / "optimizer.pt").open("r+b") as file:
         file.truncate(100)
     # the child's warnings are errors under pytest, as here in the parent: the damage must be said aloud
     process = start(RECIPE, tmp_path / "run")
-    process.join(120)
+    process.join(HANG_SECONDS)
     assert process.exitcode == 1
     assert finish(RECIPE, tmp_path / "run", lambda: warnings.simplefilter("ignore")) == unkilled[0]

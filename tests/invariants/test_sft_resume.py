@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killed import die, die_at_sync, finish, start
+from killed import HANG_SECONDS, die, die_at_sync, finish, start
 
 import dunwu.runs.files
 import dunwu.stages.epochs
@@ -105,7 +105,7 @@ def test_killed_after_each_step(
     step: int, recipe: Recipe, unkilled: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
     process = start(recipe, tmp_path / "run", die_after_step(step))
-    process.join(120)
+    process.join(HANG_SECONDS)
     assert process.exitcode == -signal.SIGKILL
     assert finish(recipe, tmp_path / "run") == unkilled[0]
 
@@ -115,7 +115,7 @@ def test_killed_while_writing(
     number: int, recipe: Recipe, unkilled: tuple[dict[str, str], float], tmp_path: Path
 ) -> None:
     process = start(recipe, tmp_path / "run", die_at_sync(number))
-    process.join(120)
+    process.join(HANG_SECONDS)
     assert process.exitcode == -signal.SIGKILL
     assert finish(recipe, tmp_path / "run") == unkilled[0]
 
@@ -137,7 +137,7 @@ def test_killed_again_and_again(
 ) -> None:
     for step in (3, 5, 6, 9):
         process = start(recipe, tmp_path / "run", die_after_step(step))
-        process.join(120)
+        process.join(HANG_SECONDS)
         assert process.exitcode == -signal.SIGKILL
     assert finish(recipe, tmp_path / "run") == unkilled[0]
 
@@ -149,7 +149,7 @@ def test_an_evaluation_that_is_gone_is_made_again_with_its_own_model_alone(
 
     def killed_without(label: str, step: int) -> None:
         process = start(recipe, tmp_path / "run", die_after_step(step))
-        process.join(120)
+        process.join(HANG_SECONDS)
         assert process.exitcode == -signal.SIGKILL
         for suffix in ("json", "parquet"):
             (evaluations / f"{label}.{suffix}").unlink()
@@ -173,7 +173,7 @@ def test_changed_data_are_an_error(tmp_path: Path) -> None:
     write_data(data)
     recipe = make_recipe(data)
     process = start(recipe, tmp_path / "run", die_after_step(3))
-    process.join(120)
+    process.join(HANG_SECONDS)
     write_data(data, last_answer="no")
     with pytest.raises(RunError, match=r"data\.train\.0: the content of .*data\.jsonl has changed"):
         run_recipe(recipe, tmp_path / "run", QuietProgress())
@@ -187,7 +187,7 @@ def test_a_changed_template_file_is_an_error(tmp_path: Path) -> None:
     template.write_text(text)
     recipe = make_recipe(data, template={"kind": "chat", "file": str(template)})
     process = start(recipe, tmp_path / "run", die_after_step(3))
-    process.join(120)
+    process.join(HANG_SECONDS)
     template.write_text(text + "{# no token of these data changes #}")
     with pytest.raises(RunError, match=r"template\.file: the content of .*chat\.jinja has changed"):
         run_recipe(recipe, tmp_path / "run", QuietProgress())

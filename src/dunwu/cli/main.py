@@ -1,6 +1,8 @@
 """The `dunwu` command: its subcommands and nothing else. Heavy imports happen inside the commands that need
 them."""
 
+import os
+
 import typer
 
 from dunwu.cli.compare import compare
@@ -9,6 +11,7 @@ from dunwu.cli.data_check import data_app
 from dunwu.cli.doctor import doctor
 from dunwu.cli.evaluate import evaluate
 from dunwu.cli.generate import generate
+from dunwu.cli.openmp import wait_briefly
 from dunwu.cli.plot import plot
 from dunwu.cli.recipes import recipes, version
 from dunwu.cli.report_file import report
@@ -42,4 +45,5 @@ app.command("version")(version)
 
 def main() -> None:
     """Run the command line of this process."""
+    wait_briefly(os.environ)
     app()
