@@ -14,11 +14,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
 from benchmarks.products import DTYPES, forward_seconds, read_shapes, total_flops, weight_bytes
 from benchmarks.record import LATEST, record
 from benchmarks.results import speed_ratio, text_table
-from benchmarks.turns import ROOT, VLLM_PYTHON, Side, host_or_warn, in_turns, loaded
+from benchmarks.turns import ROOT, VLLM_PYTHON, Side, host_and_limits, in_turns, loaded
 from benchmarks.workload import Cell
 from dunwu.models.loading import resolve_model
 
@@ -58,7 +57,7 @@ def main() -> None:
     )
     names = tuple(name for name in names if not arguments.sides or name in arguments.sides)
     model, rounds = resolve_model(arguments.model), arguments.rounds or rounds
-    host = {**host_or_warn(), **machine.limits()}
+    host = host_and_limits()
     bounds = {cell.num_sequences: decode_bound(model, cell.num_sequences, arguments.dtype) for cell in cells}
     sides = [make_side(name) for name in names]
     argument = {

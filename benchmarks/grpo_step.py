@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
 from benchmarks.products import DTYPES, backward_seconds, forward_seconds, read_shapes, total_flops
 from benchmarks.record import LATEST, record
 from benchmarks.results import (
@@ -24,7 +23,7 @@ from benchmarks.results import (
     speed_ratio,
     step_table,
 )
-from benchmarks.turns import Side, host_or_warn, in_turns, loaded
+from benchmarks.turns import Side, host_and_limits, in_turns, loaded
 from benchmarks.workload import StepWorkload
 from dunwu.models.loading import resolve_model
 
@@ -65,7 +64,7 @@ def main() -> None:
         changes["chat"] = False
     model = arguments.model or workload.model
     workload = dataclasses.replace(workload, **changes, model=resolve_model(model))
-    host = {**host_or_warn(), **machine.limits()}
+    host = host_and_limits()
     shapes = shape_bound(workload)
     ours, peer = compare([OURS, PEER], workload)
     check_same_work([ours, peer], [workload.tokens_of_step(step) for step in range(workload.num_steps)])

@@ -32,13 +32,10 @@ def versions(*packages: str) -> dict[str, str]:
     return {package: importlib.metadata.version(package) for package in packages}
 
 
-def limits() -> dict[str, float]:
-    """Matrix product rate in bfloat16 and float32 (2048^3, FLOP/s), and memory read rate (bytes/s)."""
-    return {
-        "matmul_bf16_flops": matmul_flops(torch.bfloat16),
-        "matmul_fp32_flops": matmul_flops(torch.float32),
-        "memory_read_bytes_per_second": read_rate(),
-    }
+def limits(*, bfloat16: bool) -> dict[str, float]:
+    """Matrix product rate in float32 and, if asked for, bfloat16 (2048^3, FLOP/s), and memory read rate (bytes/s)."""
+    rates = {"matmul_fp32_flops": matmul_flops(torch.float32), "memory_read_bytes_per_second": read_rate()}
+    return {"matmul_bf16_flops": matmul_flops(torch.bfloat16), **rates} if bfloat16 else rates
 
 
 def matmul_flops(dtype: torch.dtype, size: int = 2048) -> float:

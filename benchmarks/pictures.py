@@ -33,6 +33,7 @@ def main() -> None:
 def draw_all(held: Held, folder: Path) -> list[Path]:
     """Draw the pictures whose figures are there; returns their files."""
     drawn = []
+    folder.mkdir(parents=True, exist_ok=True)
     for name, draw, sizes in PICTURES:
         figure, axes = pyplot.subplots(1, sizes[0], figsize=sizes[1:], squeeze=False)
         try:

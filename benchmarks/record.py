@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
+FLOAT32 = LATEST.with_name("float32.json")
+"""What `make bench` finds on machines without instructions for bfloat16, where all sides compute in float32."""
 
 
 def record(

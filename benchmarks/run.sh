@@ -3,6 +3,7 @@
 # Usage: benchmarks/run.sh [options of `python -m benchmarks.suite`]
 #   ONLY="grpo_step_vs_trl sft_vs_trl"   those alone
 #   MINUTES=30                           what fits into so many minutes
+#   DTYPE=float32                        of all sides; bfloat16 where the machine has instructions for it
 #   LIST=1                               say what would be run, and how long it takes
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +11,7 @@ cd "$(dirname "$0")/.."
 options=()
 [ -z "${ONLY:-}" ] || options+=(--only "$ONLY")
 [ -z "${MINUTES:-}" ] || options+=(--minutes "$MINUTES")
+[ -z "${DTYPE:-}" ] || options+=(--dtype "$DTYPE")
 benchmarks/environment.sh bench
 if [ -n "${LIST:-}" ]; then
   exec .venv-bench/bin/python -m benchmarks.suite "${options[@]}" --list "$@"

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
 from benchmarks.record import LATEST, record
 from benchmarks.results import GIB, StepFigures, fitted_exponent, text_table
-from benchmarks.turns import Side, host_or_warn, loaded
+from benchmarks.turns import Side, host_and_limits, loaded
 from benchmarks.workload import StepWorkload
 from dunwu.models.loading import resolve_model
 
@@ -50,19 +49,29 @@ class Point:
 def main() -> None:
     """Measure the curves, print and record them."""
     arguments = parse_arguments()
-    host = {**host_or_warn(), **machine.limits()}
+    host = host_and_limits()
     curves: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="dunwu-bench-") as folder:
         for curve in arguments.curves:
-            points = curve_points(curve, arguments.model, arguments.scale, Path(folder))
+            points = curve_points(
+                curve, arguments.model, arguments.scale, Path(folder), dtype=arguments.dtype
+            )
             curves[curve] = curve_figures(curve, [measure(point) for point in points])
             print(f"\n{curve}\n\n{table(curves[curve])}\n", flush=True)
-    held = {"model": arguments.model, "scale": arguments.scale, "machine": host, "curves": curves}
+    held = {
+        "model": arguments.model,
+        "dtype": arguments.dtype,
+        "scale": arguments.scale,
+        "machine": host,
+        "curves": curves,
+    }
     record(arguments.output, NAME, held)
 
 
-def curve_points(curve: str, model: str, scale: float, folder: Path) -> list[Point]:
-    """The points of a curve.
+def curve_points(
+    curve: str, model: str, scale: float, folder: Path, *, dtype: str = "bfloat16"
+) -> list[Point]:
+    """The points of a curve; those of `micro` are in float32.
 
     Args:
         scale: of the numbers of tokens; 1 for what is published.
@@ -72,7 +81,7 @@ def curve_points(curve: str, model: str, scale: float, folder: Path) -> list[Poi
     small = model == "micro"
     plain: dict[str, Any] = {
         "chat": not small,
-        "dtype": "float32" if small else "bfloat16",
+        "dtype": "float32" if small else dtype,
         "num_steps": NUM_STEPS,
     }
     if curve == "group":
@@ -191,6 +200,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure how a GRPO step of dunwu grows.")
     parser.add_argument("--model", default="smollm2", help="of the curves over group size and length")
     parser.add_argument("--curves", type=lambda text: text.split(","), default=CURVES)
+    parser.add_argument("--dtype", choices=("bfloat16", "float32"), default="bfloat16")
     parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of tokens, to try it out")
     parser.add_argument("--output", type=Path, default=LATEST)
     return parser.parse_args()

@@ -13,11 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
 from benchmarks.products import DTYPES, backward_seconds, forward_seconds, read_shapes, total_flops
 from benchmarks.record import LATEST, record
 from benchmarks.results import GIB, speed_ratio, text_table
-from benchmarks.turns import Side, host_or_warn, in_turns, loaded
+from benchmarks.turns import Side, host_and_limits, in_turns, loaded
 from benchmarks.workload import SftWorkload
 from dunwu.models.loading import resolve_model
 
@@ -41,7 +40,7 @@ def main() -> None:
         peer_rows=arguments.peer_rows,
         peer_packing=arguments.peer_packing,
     )
-    host = {**host_or_warn(), **machine.limits()}
+    host = host_and_limits()
     bound = token_bound(workload)
     steps, workers = compare([OURS, PEER], workload)
     check_tokens(workload, steps)

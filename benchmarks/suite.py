@@ -1,6 +1,6 @@
 """All benchmarks of speed and memory, one after the other: `make bench`.
 
-    python -m benchmarks.suite [--only NAME,...] [--minutes N] [--list] [--output FILE]
+    python -m benchmarks.suite [--only NAME,...] [--minutes N] [--list] [--dtype DTYPE] [--output FILE]
 
 A name is that of a benchmark or of one of its ratios. With --minutes, as many as fit are run, the first of the list first; how
 long each takes is known from its last run, or from the reference machine. Each puts what it found into the results file at its
@@ -18,9 +18,9 @@ from pathlib import Path
 
 from benchmarks.goals import goal_table
 from benchmarks.pictures import draw_all
-from benchmarks.record import LATEST, note_seconds, read
+from benchmarks.record import FLOAT32, LATEST, note_seconds, read
 from benchmarks.results import text_table
-from benchmarks.turns import ROOT, VLLM_PYTHON
+from benchmarks.turns import ROOT, VLLM_PYTHON, has_bfloat16
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,12 @@ class Benchmark:
     minutes: float
     ratios: tuple[str, ...] = ()
     needs_vllm: bool = False
+    takes_dtype: bool = True
 
 
-def _step(case: str, minutes: float, ratio: str) -> Benchmark:
-    return Benchmark(ratio, ("benchmarks.grpo_step", "--case", case), minutes, (ratio,))
+def _step(case: str, minutes: float, ratio: str, *, takes_dtype: bool = True) -> Benchmark:
+    command = ("benchmarks.grpo_step", "--case", case)
+    return Benchmark(ratio, command, minutes, (ratio,), takes_dtype=takes_dtype)
 
 
 BENCHMARKS = (
@@ -52,10 +54,11 @@ BENCHMARKS = (
     ),
     Benchmark("sft_vs_trl", ("benchmarks.sft",), 7, ("sft_vs_trl",)),
     _step("varied", 13, "grpo_step_varied_vs_trl"),
-    _step("micro", 2, "grpo_step_micro_vs_trl"),
+    _step("micro", 2, "grpo_step_micro_vs_trl", takes_dtype=False),
     Benchmark("logprob_memory", ("benchmarks.logprob_memory",), 4),
-    Benchmark("startup", ("benchmarks.startup",), 4),
-    Benchmark("machine_limits", ("benchmarks.limits",), 2),
+    Benchmark("startup", ("benchmarks.startup",), 4, takes_dtype=False),
+    Benchmark("machine_limits", ("benchmarks.limits",), 2, takes_dtype=False),
+    Benchmark("busy_machine", ("benchmarks.busy_machine",), 5, takes_dtype=False),
     Benchmark("scaling", ("benchmarks.scaling",), 22),
     _step("long", 20, "grpo_step_long_vs_trl"),
     Benchmark("generate_grid", ("benchmarks.generate", "--case", "grid"), 40, needs_vllm=True),
@@ -66,17 +69,21 @@ BENCHMARKS = (
 def main() -> None:
     """Choose, run, and say what came out; exit code 1 if a benchmark failed."""
     arguments = parse_arguments()
-    known = read(arguments.output)["wall_seconds"]
+    dtype = arguments.dtype or ("bfloat16" if has_bfloat16() else "float32")
+    output = arguments.output or (LATEST if dtype == "bfloat16" else FLOAT32)
+    if arguments.dtype is None and dtype == "float32":
+        print("this machine has no instructions for bfloat16: all sides compute in float32\n")
+    known = read(output)["wall_seconds"]
     chosen = choose(arguments.only, arguments.minutes, known)
     print(plan_table(chosen, known))
     if arguments.list:
         return
-    failed = [benchmark.name for benchmark in chosen if not run(benchmark, arguments.output)]
-    held = read(arguments.output)
-    pictures = draw_all(held, arguments.output.parent)
+    failed = [benchmark.name for benchmark in chosen if not run(benchmark, dtype, output)]
+    held = read(output)
+    pictures = draw_all(held, output.parent if output == LATEST else output.with_suffix(""))
     print(f"\n{goal_table(held)}\n")
     print("\n".join(f"{name:<28} {value:6.2f}" for name, value in held["ratios"].items()))
-    print(f"\nin {arguments.output}; pictures: {', '.join(path.name for path in pictures)}")
+    print(f"\nin {output}; pictures: {', '.join(path.name for path in pictures)}")
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
 
@@ -127,10 +134,16 @@ def plan_table(chosen: Sequence[Benchmark], known: Mapping[str, float]) -> str:
     return text_table(["benchmark", "minutes", "ratios", "command"], rows)
 
 
-def run(benchmark: Benchmark, output: Path) -> bool:
+def command_of(benchmark: Benchmark, dtype: str, output: Path) -> list[str]:
+    """The command line that runs a benchmark; dtype: of those that come in more than one."""
+    command = [sys.executable, "-m", *benchmark.command, "--output", str(output)]
+    return [*command, "--dtype", dtype] if benchmark.takes_dtype else command
+
+
+def run(benchmark: Benchmark, dtype: str, output: Path) -> bool:
     """Run one benchmark in a process of its own, and keep how long it took; False if it failed."""
     print(f"\n=== {benchmark.name}\n", flush=True)
-    command = [sys.executable, "-m", *benchmark.command, "--output", str(output)]
+    command = command_of(benchmark, dtype, output)
     if benchmark.needs_vllm and not VLLM_PYTHON.exists():
         print(
             f"vLLM is not installed ({VLLM_PYTHON} does not exist); run benchmarks/environment.sh vllm",
@@ -154,7 +167,14 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--list", action="store_true", help="say what would be run, and how long it takes; run nothing"
     )
-    parser.add_argument("--output", type=Path, default=LATEST)
+    parser.add_argument(
+        "--dtype",
+        choices=("bfloat16", "float32"),
+        help="of weights and activations, on all sides; bfloat16 where the machine has instructions for it",
+    )
+    parser.add_argument(
+        "--output", type=Path, help="the results file; results/latest.json, for float32 results/float32.json"
+    )
     return parser.parse_args()
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, limits
 from benchmarks.worker import Worker
 from dunwu.models.precision import computes_bfloat16, torch_device
 
@@ -60,15 +60,20 @@ def in_turns(names: Sequence[str], round_number: int) -> list[str]:
     return list(names) if round_number % 2 == 0 else list(reversed(names))
 
 
+def has_bfloat16() -> bool:
+    """Whether this machine has instructions for bfloat16; without them, comparisons in it take hours and tell nothing."""
+    return computes_bfloat16(torch_device("auto"))
+
+
+def host_and_limits() -> dict[str, Any]:
+    """What the machine is and can do; warns as `host_or_warn` does."""
+    host = host_or_warn()
+    return {**host, **limits(bfloat16=host["bfloat16"])}
+
+
 def host_or_warn() -> dict[str, Any]:
-    """What the machine is; warns where other work will disturb the figures, and where bfloat16 says nothing about a side."""
-    host = {**describe(), "bfloat16": computes_bfloat16(torch_device("auto"))}
-    if not host["bfloat16"]:
-        print(
-            "warning: this machine has no instructions for bfloat16: comparisons in it take hours and tell nothing of the sides; "
-            "use --dtype float32 where a benchmark has it",
-            file=sys.stderr,
-        )
+    """What the machine is; warns where other work will disturb the figures."""
+    host = {**describe(), "bfloat16": has_bfloat16()}
     if host["load_average"] > MAX_LOAD:
         load = f"the load average is {host['load_average']:.1f}"
         print(f"warning: {load}; other work on this machine will disturb the figures", file=sys.stderr)

@@ -1,5 +1,9 @@
 """Which benchmarks are run, and what is compared with what, on made-up figures."""
 
+import importlib
+from pathlib import Path
+from unittest.mock import patch
+
 import pytest
 from benchmarks.generate import CASES, LONGEST, case_ratios, cell_figures, check_same_tokens
 from benchmarks.grpo_step import CASES as STEP_CASES
@@ -11,7 +15,7 @@ from benchmarks.results import SideFigures, StepFigures
 from benchmarks.scaling import LENGTHS, TOTAL_TOKENS, curve_figures, curve_points
 from benchmarks.sft import check_tokens
 from benchmarks.sft import figures as sft_figures
-from benchmarks.suite import BENCHMARKS, choose, plan_table, split_names
+from benchmarks.suite import BENCHMARKS, choose, command_of, plan_table, split_names
 from benchmarks.turns import in_turns
 from benchmarks.workload import Cell, SftWorkload, StepWorkload
 
@@ -30,7 +34,9 @@ def test_names_of_benchmarks_and_of_ratios_choose() -> None:
     names = [b.name for b in choose(split_names("sft_vs_trl, generate64_vs_hf"), None, {})]
     assert names == ["generate64", "sft_vs_trl"]
     assert choose((), None, {}) == list(BENCHMARKS)
-    with pytest.raises(ValueError, match="there is no benchmark nonsense; there are generate256"):
+    with pytest.raises(
+        ValueError, match="there is no benchmark nonsense; there are busy_machine, generate256"
+    ):
         choose(["nonsense"], None, {})
 
 
@@ -42,6 +48,16 @@ def test_what_fits_into_some_minutes_by_what_it_took_the_last_time() -> None:
     assert first not in chosen
     assert sum(b.minutes for b in chosen) <= first.minutes
     assert plan_table(chosen, {}).splitlines()[-1].startswith("in all")
+
+
+def test_the_dtype_reaches_the_benchmarks_that_come_in_more_than_one(tmp_path: Path) -> None:
+    for benchmark in BENCHMARKS:
+        command = command_of(benchmark, "float32", tmp_path / "found.json")
+        module = importlib.import_module(benchmark.command[0])
+        with patch("sys.argv", [command[2], *command[3:]]):
+            arguments = module.parse_arguments()
+        assert getattr(arguments, "dtype", None) == ("float32" if benchmark.takes_dtype else None)
+        assert arguments.output == tmp_path / "found.json"
 
 
 def test_every_step_case_is_a_benchmark() -> None:
