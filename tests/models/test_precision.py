@@ -10,8 +10,10 @@ from torch import nn
 from dunwu.config import processor
 from dunwu.config.training import ModelConfig
 from dunwu.errors import DunwuWarning, ModelError
+from dunwu.models import precision
 from dunwu.models.loading import load_policy
 from dunwu.models.precision import computes_bfloat16, settled, warn_of_slow_dtype
+from dunwu.models.reward_model import load_reward_model, make_reward_model, save_reward_model
 
 ZEN_3 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu sse2 fma avx avx2\n"
 ZEN_4 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu sse2 fma avx avx2 avx512f avx512_bf16\n"
@@ -71,3 +73,13 @@ def test_a_large_model_in_a_slow_dtype_is_warned_of(tmp_path: Path, monkeypatch:
         warn_of_slow_dtype(nn.Linear(5, 5), torch.bfloat16, CPU)
         cpu(ZEN_4, tmp_path, monkeypatch)
         warn_of_slow_dtype(large, torch.bfloat16, CPU)
+
+
+def test_both_loaders_warn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_policy) -> None:
+    cpu(ZEN_3, tmp_path, monkeypatch)
+    monkeypatch.setattr(precision, "_SMALL_MODEL_PARAMETERS", 1)
+    folder = tmp_path / "judge"
+    save_reward_model(make_reward_model(tiny_policy("llama"), judges="summary", seed=1), folder)
+    for load, path in ((load_policy, "micro"), (load_reward_model, str(folder))):
+        with pytest.warns(DunwuWarning, match="no instructions"):
+            load(ModelConfig(path=path, dtype="bfloat16", device="cpu"))

@@ -33,7 +33,7 @@ from dunwu.models.loading import load_tokenizer, read_or_explain, resolve_model
 from dunwu.models.packability import TOLERANCE
 from dunwu.models.packed_plan import make_plan
 from dunwu.models.policy import Policy
-from dunwu.models.precision import DTYPES, settled, torch_device
+from dunwu.models.precision import DTYPES, settled, torch_device, warn_of_slow_dtype
 from dunwu.records import Segment
 
 Judged = Literal["summary", "response"]
@@ -279,7 +279,9 @@ def load_reward_model(config: ModelConfig, device: str | torch.device | None = N
         )
     disable_dropout(model)
     make_lean(model)
-    model.to(torch_device(config.device) if device is None else device).eval()
+    place = torch_device(config.device) if device is None else torch.device(device)
+    warn_of_slow_dtype(model, model.dtype, place)
+    model.to(place).eval()
     return _checked(RewardModel(model, tokenizer))
 
 
