@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from dunwu.analysis.examples import answers_side_by_side, find_example
+from dunwu.analysis.examples import SideBySide, answers_side_by_side, find_example
 from dunwu.analysis.shortfalls import shortfalls
 from dunwu.analysis.stage_words import KIND_WORDS, ROLE_WORDS, STAGE_WORDS
 from dunwu.config.chain import upstream
@@ -218,32 +218,37 @@ def _side_by_side(run: RunFolder, table: Mapping[str, Any], faults: list[str]) -
     """One problem, and one everyday request if there are any, with the first answer of every model of the table."""
     config = next(stage for stage in run.recipe.stages if stage.name == table["stage"])
     assert isinstance(config, ComparisonStage)
-    roles = [column["role"] for column in table["columns"]]
+    columns = table["columns"]
+    roles = [column["role"] for column in columns]
     last = next((roles.index(role) for role in _ENDS if role in roles), len(roles) - 1)
     shown = []
     for suffix in ("", ".general") if table["num_general"] else ("",):
         labels = [name + suffix for name in config.file_names]
-        found = _tried(partial(answers_side_by_side, run.stage(config.name), labels, last), None, faults)
+        read = partial(answers_side_by_side, run.stage(config.name), labels, last)
+        found = _tried(read, None, faults)
         if found is not None:
-            shown.append(
-                {
-                    "everyday": bool(suffix),
-                    "chosen": found.chosen,
-                    "first": table["columns"][0]["label"],
-                    "last": table["columns"][last]["label"],
-                    "question": found.problem.question.strip(),
-                    "reference": "" if suffix else found.problem.reference,
-                    "answers": [
-                        {
-                            "label": column["label"],
-                            "text": _cut(rollout.text, MOST_CHARACTERS // 3),
-                            "right": None if suffix else rollout.reward.correct,
-                        }
-                        for column, rollout in zip(table["columns"], found.answers, strict=True)
-                    ],
-                }
-            )
+            ends = {"first": columns[0]["label"], "last": columns[last]["label"]}
+            shown.append({**ends, **_told(found, [c["label"] for c in columns], everyday=bool(suffix))})
     return shown
+
+
+def _told(found: SideBySide, labels: Sequence[str], *, everyday: bool) -> dict[str, Any]:
+    """A question and its answers as data; an everyday request has no right answer."""
+    answers = [
+        {
+            "label": label,
+            "text": _cut(rollout.text, MOST_CHARACTERS // 3),
+            "right": None if everyday else rollout.reward.correct,
+        }
+        for label, rollout in zip(labels, found.answers, strict=True)
+    ]
+    return {
+        "everyday": everyday,
+        "chosen": found.chosen,
+        "question": found.problem.question.strip(),
+        "reference": "" if everyday else found.problem.reference,
+        "answers": answers,
+    }
 
 
 def _first(read: Callable[[StageFolder], Any], run: RunFolder, faults: list[str]) -> Any:
