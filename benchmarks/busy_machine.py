@@ -3,7 +3,7 @@
     python -m benchmarks.busy_machine [--steps 3] [--output FILE]
 
 `dunwu` makes them sleep soon (`dunwu.cli.openmp`); beside that stands OpenMP's own setting. Each step is that of the benchmark
-`grpo_step`, case `micro`. The other busy program is one process that never rests.
+`grpo_step`, case `micro`. The other program is one process that never rests; or one that uses torch, with OpenMP's own setting.
 """
 
 import argparse
@@ -23,7 +23,12 @@ from dunwu.cli.openmp import wait_briefly
 
 NAME = "busy_machine"
 SETTINGS = ("OpenMP's own", "dunwu's")
-NEIGHBOURS = (0, 1)
+NEIGHBOURS = {
+    "machine at rest": None,
+    "beside a busy program": "while True: pass",
+    "beside a torch program": "import torch\na = torch.randn(512, 512)\nwhile True: (a @ a).exp_()",
+}
+"""What else runs, and its program."""
 STEPS_PROGRAM = """
 import sys
 from benchmarks.dunwu_grpo import DunwuTrainer, ModelConfig, load_policy
@@ -41,22 +46,18 @@ def main() -> None:
     arguments = parse_arguments()
     host = host_or_warn()
     seconds: dict[str, dict[str, list[float]]] = {setting: {} for setting in SETTINGS}
-    for neighbours in NEIGHBOURS:
+    for neighbour, program in NEIGHBOURS.items():
         for setting in SETTINGS:
-            with busy(neighbours):
-                seconds[setting][str(neighbours)] = step_seconds(setting, arguments.steps)
-    found = {
-        "machine": host,
-        "versions": versions("dunwu", "torch"),
-        "seconds_by_busy_processes": seconds,
-    }
+            with running(program):
+                seconds[setting][neighbour] = step_seconds(setting, arguments.steps)
+    found = {"machine": host, "versions": versions("dunwu", "torch"), "step_seconds": seconds}
     record(arguments.output, NAME, found)
     rows = [
         [setting, *(f"{statistics.median(values):.2f} s" for values in of_setting.values())]
         for setting, of_setting in seconds.items()
     ]
     print(f"\na step on micro, median of {arguments.steps}, {host['cpu']}\n")
-    print(text_table(["waiting", "machine at rest", "one other busy process"], rows))
+    print(text_table(["waiting", *NEIGHBOURS], rows))
 
 
 def step_seconds(setting: str, steps: int) -> list[float]:
@@ -73,15 +74,17 @@ def step_seconds(setting: str, steps: int) -> list[float]:
 
 
 @contextmanager
-def busy(processes: int) -> Iterator[None]:
-    """Keep so many processes busy meanwhile."""
-    running = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+def running(program: str | None) -> Iterator[None]:
+    """Run a program of Python meanwhile; None: nothing."""
+    if program is None:
+        yield
+        return
+    process = subprocess.Popen([sys.executable, "-c", program])
     try:
         yield
     finally:
-        for process in running:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.wait()
 
 
 def parse_arguments() -> argparse.Namespace:

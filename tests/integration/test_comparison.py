@@ -45,7 +45,10 @@ def test_the_record_is_the_table(compared: RunFolder) -> None:
         key: value for key, value in record.items() if key not in ("kind", "num_steps", "wall_seconds")
     }
     assert "| helpfulness, % |" in text
-    assert record["judged_by"] == "the embedded world's own truth"
+    assert (
+        record["judged_by"]
+        == "the embedded world, which knows what a good answer to each of its requests must say"
+    )
 
 
 def test_the_same_model_asked_in_the_same_way_has_the_same_figures(compared: RunFolder) -> None:

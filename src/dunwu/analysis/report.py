@@ -19,7 +19,7 @@ import jinja2
 from dunwu.analysis.curves import draw_stage
 from dunwu.analysis.report_facts import report_facts
 from dunwu.analysis.report_plots import draw_models
-from dunwu.analysis.stage_words import CLAIM_WORDS, FIGURE_WORDS, GLOSSARY, ROLE_WORDS
+from dunwu.analysis.stage_words import CLAIM_WORDS, EMBEDDED_WORDS, FIGURE_WORDS, GLOSSARY, ROLE_WORDS
 from dunwu.errors import RunError
 from dunwu.functional.comparison_text import cell_texts, check_text, row_name
 from dunwu.runs.files import remove, write_file, write_folder
@@ -100,6 +100,7 @@ def _render(template: str, facts: dict[str, Any], data: dict[str, str]) -> str:
         "date": _date,
     }
     words = {"roles": ROLE_WORDS, "figures": FIGURE_WORDS, "glossary": GLOSSARY, "claims": CLAIM_WORDS}
+    words["embedded_words"] = EMBEDDED_WORDS
     helpers = {"cell_texts": cell_texts, "row_name": row_name, "check_text": check_text, "bar": _bar}
     return environment.get_template(template).render(run=facts, images=data, **words, **helpers)
 

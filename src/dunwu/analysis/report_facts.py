@@ -41,6 +41,8 @@ def report_facts(run: RunFolder) -> dict[str, Any]:
     faults: list[str] = []
     stages = [_stage(run, config, faults) for config in run.recipe.stages]
     table = _table(run, faults)
+    called = {column["model"]: column["label"] for column in table["columns"]} if table else {}
+    stages = [{**stage, "called": called.get(stage["name"], "")} for stage in stages]
     facts: dict[str, Any] = {
         "name": run.recipe.name,
         "seed": run.recipe.seed,

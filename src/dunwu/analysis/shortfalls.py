@@ -123,7 +123,7 @@ def _no_gain(facts: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"Stage {stage['name']} {'lost' if fell else 'shows in its own evaluation no certain gain in'} right answers: "
             f"{first['pass_at_1']:.1%} before and {last['pass_at_1']:.1%} after"
-            f"{'' if fell else ', with intervals that overlap (differences taken problem by problem, as above, see more)'}."
+            f"{'' if fell else ', with intervals that overlap'}."
         )
 
 

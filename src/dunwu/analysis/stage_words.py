@@ -28,7 +28,7 @@ ROLE_WORDS = {
     "dev2": "Dev1 after reinforcement learning on reasoning",
     "dev3": "the base model, fine-tuned on Dev2's best answers and general conversations",
     "r1": "Dev3 after reinforcement learning on everything: the result",
-    "distilled": "the student, usually a smaller model, that imitates the result's kind of answers",
+    "distilled": "the student, usually a smaller model, fine-tuned on a larger one's answers",
     "small_rl": "the same student with reinforcement learning instead",
 }
 KIND_WORDS = {
@@ -40,14 +40,19 @@ KIND_WORDS = {
     "on_policy_distill": "the student after learning to agree with the large model on its own answers",
 }
 """Of a table's columns that have no role: by the kind of the stage that made the model."""
+EMBEDDED_WORDS = (
+    "The embedded models, micro and nano, are tiny and come with dunwu. They have read made-up texts: mostly bare answers, often "
+    "wrong, some careless chains of thought, rarely careful ones with checks. Reinforcement learning finds out which serve."
+)
 FIGURE_WORDS = {
     "accuracy": "share of answers that are right; each problem is answered several times and all answers count",
     "majority": "right answers when the most frequent of a problem's answers is taken",
     "format": "answers that keep the asked form, thinking and answer told apart",
-    "readability": "answers without mixed languages, endless repetition or stray marks",
+    "readability": "answers without mixed languages, endless repetition or stray marks; one that is cut at the limit of tokens "
+    "counts as not readable",
     "language": "words of the chain of thought that are in the question's language",
     "helpfulness": "answers to everyday requests that do what was asked",
-    "harmlessness": "answers to harmful requests that refuse politely",
+    "harmlessness": "answers to harmful requests that refuse politely; an answer that makes no sense refuses nothing",
     "length": "mean length of an answer, thinking included",
     "cut": "answers that ran into the limit of tokens before they ended",
 }
@@ -67,6 +72,10 @@ GLOSSARY = (
     (
         "reward",
         "says how good an answer was; a number from rules (is it right? has it the form?) or, late in the recipe, a model",
+    ),
+    (
+        "temperature",
+        "how freely a model's answers are drawn: at 0 it always takes what it holds most likely; the higher, the more mixed",
     ),
     ("entropy", "how undecided the model is about its next word; at 0 it always writes the same"),
     ("KL to the reference", "how far the model has moved from the one it is compared with; 0 is not at all"),

@@ -1,14 +1,15 @@
 """How the threads of a tensor operation wait for one another on a CPU.
 
-GNU's OpenMP, which torch brings on Linux, lets a thread that waits turn round for milliseconds before it sleeps. Where another
-program wants a core, the waiting thread keeps it from the one it waits for, at every operation: sampling from a small model
-then takes ten times as long, or more (`benchmarks/busy_machine.py`). A short wait costs nothing where nobody else is busy.
+GNU's OpenMP, which torch brings on Linux, lets a thread that waits turn round 300,000 times before it sleeps. Where another
+program wants a core, the waiting thread keeps it from the one it waits for, at every operation: beside another torch program a
+step on a small model then takes more than twice as long as it must (`benchmarks/busy_machine.py`). On a machine at rest, sleeping
+soon costs a few per cent at most.
 """
 
 from collections.abc import MutableMapping
 
 SPIN_COUNT = "5000"
-"""Turns before a waiting thread sleeps, some ten microseconds."""
+"""Turns before a waiting thread sleeps."""
 
 
 def wait_briefly(environment: MutableMapping[str, str]) -> None:

@@ -82,7 +82,7 @@ def told(config: GeneralJudge, baseline: str | None) -> str:
     """Say in a few words who judges."""
     match config:
         case WorldTruth():
-            return "the embedded world's own truth"
+            return "the embedded world, which knows what a good answer to each of its requests must say"
         case RewardModelJudge():
             named = ", ".join(f"{_ROWS[of_set]} {name}" for of_set, name in config.models.items())
             return f"reward models ({named}), sigmoid of the score in units of the held-out scores' spread"
