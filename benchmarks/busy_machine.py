@@ -31,12 +31,13 @@ NEIGHBOURS = {
 """What else runs, and its program."""
 STEPS_PROGRAM = """
 import sys
+from dataclasses import replace
 from benchmarks.dunwu_grpo import DunwuTrainer, ModelConfig, load_policy
-from benchmarks.workload import StepWorkload
-steps = int(sys.argv[1])
-workload = StepWorkload("micro", dtype="float32", chat=False, num_steps=steps + 1, micro_batch_tokens=16384)
-trainer = DunwuTrainer(load_policy(ModelConfig(path="micro", dtype="float32", device="cpu")), workload)
-for _ in range(steps + 1):
+from benchmarks.grpo_step import CASES
+workload = replace(CASES["micro"][1], num_steps=int(sys.argv[1]) + 1)
+policy = load_policy(ModelConfig(path=workload.model, dtype=workload.dtype, device="cpu"))
+trainer = DunwuTrainer(policy, workload)
+for _ in range(workload.num_steps):
     print("step", trainer.step()["step_seconds"], flush=True)
 """
 

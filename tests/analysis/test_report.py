@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from dunwu.analysis.examples import answers_side_by_side
-from dunwu.analysis.report import _parameters, write_report
+from dunwu.analysis.report import _model_words, _parameters, write_report
 from dunwu.analysis.report_facts import report_facts
 from dunwu.config.recipe import Recipe
 from dunwu.evaluation.comparison import MeasuredColumn, table_rows
@@ -202,6 +202,28 @@ def test_the_size_of_a_model_is_told(tmp_path: Path) -> None:
 )
 def test_sizes_in_words(count: int, words: str) -> None:
     assert _parameters(int(count)) == words
+
+
+@pytest.mark.parametrize(
+    ("called", "count", "words"),
+    [
+        ("", None, ""),
+        ("", 22, "Its model has 22 parameters."),
+        ("R1", None, "Its model, R1 in the tables below, is measured there."),
+        ("R1", 22, "Its model, R1 in the tables below, has 22 parameters."),
+    ],
+)
+def test_which_model_a_stage_made(called: str, count: int | None, words: str) -> None:
+    assert _model_words({"called": called, "parameters": count}) == words
+
+
+def test_a_stage_is_tied_to_its_column(tmp_path: Path) -> None:
+    table = make_table()
+    table["columns"][1]["model"] = "r1_zero"
+    run = make_run(tmp_path / "run", table=table)
+    assert [stage["called"] for stage in report_facts(run)["stages"]] == ["R1-Zero", ""]
+    for report in written(run, tmp_path / "out"):
+        assert "Its model, R1-Zero in the tables below, is measured there." in report
 
 
 def test_html_stands_alone_and_runs_nothing(tmp_path: Path) -> None:

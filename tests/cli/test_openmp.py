@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,11 @@ main.main()
 def test_what_the_user_says_stays(given, expected):
     wait_briefly(given)
     assert given == expected
+
+
+def test_the_tests_wait_as_the_command_does():
+    makefile = Path(__file__).parents[2] / "Makefile"
+    assert f"GOMP_SPINCOUNT={SPIN_COUNT} " in makefile.read_text()
 
 
 def test_the_command_says_it_before_torch_is_imported():

@@ -94,7 +94,6 @@ def _render(template: str, facts: dict[str, Any], data: dict[str, str]) -> str:
     environment.filters |= {
         "duration": _duration,
         "md": _markdown,
-        "parameters": _parameters,
         "percent": _percent,
         "quoted": _quoted,
         "date": _date,
@@ -102,6 +101,7 @@ def _render(template: str, facts: dict[str, Any], data: dict[str, str]) -> str:
     words = {"roles": ROLE_WORDS, "figures": FIGURE_WORDS, "glossary": GLOSSARY, "claims": CLAIM_WORDS}
     words["embedded_words"] = EMBEDDED_WORDS
     helpers = {"cell_texts": cell_texts, "row_name": row_name, "check_text": check_text, "bar": _bar}
+    helpers["model_words"] = _model_words
     return environment.get_template(template).render(run=facts, images=data, **words, **helpers)
 
 
@@ -120,6 +120,15 @@ def _date(time: str) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.1f}%"
+
+
+def _model_words(stage: dict[str, Any]) -> str:
+    """Which model a stage made, in a sentence; nothing for stages that made none."""
+    called, count = stage["called"], stage["parameters"]
+    if not called and not count:
+        return ""
+    name = f"Its model, {called} in the tables below," if called else "Its model"
+    return f"{name} has {_parameters(count)}." if count else f"{name} is measured there."
 
 
 def _parameters(count: int) -> str:

@@ -1,9 +1,9 @@
 """How the threads of a tensor operation wait for one another on a CPU.
 
-GNU's OpenMP, which torch brings on Linux, lets a thread that waits turn round 300,000 times before it sleeps. Where another
+GNU's OpenMP, which torch brings on Linux, lets a thread that waits turn round for long before it sleeps. Where another
 program wants a core, the waiting thread keeps it from the one it waits for, at every operation: beside another torch program a
 step on a small model then takes more than twice as long as it must (`benchmarks/busy_machine.py`). On a machine at rest, sleeping
-soon costs a few per cent at most.
+soon may cost a few per cent.
 """
 
 from collections.abc import MutableMapping
