@@ -59,6 +59,7 @@ def test_memory_of_all_processes_together_is_bound(group):
     assert group.peak_bytes() is None or 20_000_000 <= group.peak_bytes() < 60_000_000
     assert hold(200_000_000) == b""
     assert group.ran_out_of_memory()
+    assert group.allowed_bytes == 50_000_000
     assert hold(20_000_000) == b"held\n"
     assert not group.ran_out_of_memory()
 
@@ -80,6 +81,7 @@ def test_without_hierarchies_a_group_bounds_nothing():
     made = Group((), "x")
     made.start_run(memory_bytes=1, processes=1)
     assert (made.bounds_memory, made.ran_out_of_memory(), made.peak_bytes()) == (False, False, None)
+    assert made.allowed_bytes == 1
     made.remove()
 
 

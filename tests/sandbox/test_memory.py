@@ -48,6 +48,8 @@ def test_last_words(fields, expected):
 
 
 class FakeGroup:
+    allowed_bytes = 70
+
     def __init__(self, *, killed, peak):
         self.killed, self.peak = killed, peak
 
@@ -65,3 +67,10 @@ def test_a_kill_by_the_kernel_counts_whatever_the_program_did_then():
     assert judge_memory(stopped, FakeGroup(killed=True, peak=None)) == stopped
     kept = judge_memory(ended("exited", 0, None, b""), FakeGroup(killed=False, peak=None))
     assert (kept.outcome, kept.peak_memory_bytes) == ("exited", 1000)
+
+
+@pytest.mark.parametrize(("peak", "expected"), [(None, 2000), (60, 2000), (2100, 2100)])
+def test_a_program_ended_for_want_of_memory_had_all_that_it_was_allowed(monkeypatch, peak, expected):
+    monkeypatch.setattr(FakeGroup, "allowed_bytes", 2000)
+    judged = judge_memory(ended("signalled", None, 9, b""), FakeGroup(killed=True, peak=peak))
+    assert judged.peak_memory_bytes == expected

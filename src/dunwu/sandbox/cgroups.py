@@ -240,8 +240,14 @@ class Group:
         before, self._kills_before = self._kills_before, self._kills()
         return self._kills_before > before
 
+    @property
+    def allowed_bytes(self) -> int:
+        """What the run may have; 0 before the first one."""
+        return self._bounds[0]
+
     def peak_bytes(self) -> int | None:
-        """Most memory that the run had at a time; None where the kernel does not tell it for one run."""
+        """Most memory that the run had at a time; None where the kernel does not tell it for one run. Too low by what earlier
+        runs had left where the kernel dropped that to make room."""
         if "memory" not in self._folders or self._folders["memory"][1] != 1:
             return None
         peak = int(_read(self._folders["memory"][0] / "memory.max_usage_in_bytes"))

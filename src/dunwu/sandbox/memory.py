@@ -20,7 +20,8 @@ def judge_memory(execution: Execution, group: Group | None) -> Execution:
             execution = replace(execution, peak_memory_bytes=peak)
         killed = group.ran_out_of_memory()
         if killed and execution.outcome in ("exited", "signalled"):
-            return _out_of_memory(execution, "used more memory than allowed")
+            used = max(execution.peak_memory_bytes or 0, group.allowed_bytes)
+            return _out_of_memory(replace(execution, peak_memory_bytes=used), "used more memory than allowed")
     if complains_of_memory(execution):
         return _out_of_memory(execution, "was denied memory")
     return execution
