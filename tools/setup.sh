@@ -40,6 +40,17 @@ if ! command -v bwrap > /dev/null \
   fi
 fi
 
+# Sampling and training on a CPU are faster with a C compiler; everything works without one.
+if ! { echo '#include <math.h>' | cc -E -x c - || echo '#include <math.h>' | gcc -E -x c -; } > /dev/null 2>&1; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+    { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; } >&2 \
+      || echo "setup: gcc could not be installed; dunwu will be slower on this CPU" >&2
+  else
+    echo "setup: dunwu is faster on a CPU with a C compiler (Debian, Ubuntu: sudo apt install gcc libc6-dev; Fedora: sudo dnf" \
+      "install gcc; Arch: sudo pacman -S gcc)" >&2
+  fi
+fi
+
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=(.venv/bin/python -m pip --disable-pip-version-check install --quiet)
 echo "setup: installing dunwu and what it needs into .venv; the first time this takes some minutes" >&2

@@ -104,6 +104,21 @@ def check_torch() -> Iterator[Check]:
         yield Check("cuda", "optional", "no CUDA device", "runs go to the CPU; small models only")
 
 
+def check_kernels() -> Iterator[Check]:
+    """The loops in C that a CPU computes with; they are built here if they are not there yet."""
+    try:
+        from dunwu.kernels.build import explain, library
+    except (ImportError, OSError):  # check_torch says why
+        return
+    there = library() is not None
+    yield Check(
+        "kernels",
+        "ok" if there else "optional",
+        explain(),
+        "" if there else "on a CPU, sampling and training are slower without",
+    )
+
+
 def usable_cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -221,6 +236,7 @@ CHECKS: tuple[Callable[[], Iterator[Check]], ...] = (
     check_python,
     check_torch,
     check_cpu,
+    check_kernels,
     check_load,
     check_memory,
     check_packages,
