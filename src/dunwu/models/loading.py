@@ -19,6 +19,7 @@ from transformers import (
 from dunwu.config.check import model_folder
 from dunwu.config.training import ModelConfig
 from dunwu.errors import ModelError
+from dunwu.kernels.build import warn_where_missing
 from dunwu.models.architecture import check_config, count_embeddings, disable_dropout
 from dunwu.models.attention import ATTENTION_NAME, register_attention
 from dunwu.models.lean_layers import make_lean
@@ -102,6 +103,8 @@ def load_policy(config: ModelConfig) -> Policy:
         )
     device = torch_device(config.device)
     warn_of_slow_dtype(model, model.dtype, device)
+    if device.type == "cpu":
+        warn_where_missing()
     model.to(device).eval()
     return make_policy(model, tokenizer)
 

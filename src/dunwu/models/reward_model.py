@@ -26,6 +26,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SEQUENCE_CLASSIFICA
 from dunwu.config.training import ModelConfig
 from dunwu.errors import ConfigError, DataError, ModelError
 from dunwu.functional.packing import PackItem, plan_rows
+from dunwu.kernels.build import warn_where_missing
 from dunwu.models.architecture import check_config, disable_dropout
 from dunwu.models.attention import ATTENTION_NAME, register_attention
 from dunwu.models.lean_layers import make_lean
@@ -281,6 +282,8 @@ def load_reward_model(config: ModelConfig, device: str | torch.device | None = N
     make_lean(model)
     place = torch_device(config.device) if device is None else torch.device(device)
     warn_of_slow_dtype(model, model.dtype, place)
+    if place.type == "cpu":
+        warn_where_missing()
     model.to(place).eval()
     return _checked(RewardModel(model, tokenizer))
 
