@@ -55,7 +55,10 @@ def random_segments(seed):
 
 @pytest.mark.parametrize("window", [None, 1, 3, 200])
 @pytest.mark.parametrize("seed", range(6))
-def test_against_the_whole_mask(seed, window, monkeypatch):
+@pytest.mark.parametrize("kernels", [True, False])
+def test_against_the_whole_mask(kernels, seed, window, monkeypatch):
+    if not kernels:
+        monkeypatch.setattr(packed_plan, "kernels_for", lambda *parts: None)
     monkeypatch.setattr(packed_plan, "MIN_BLOCK_ROWS", 8)
     segments, num_rows = random_segments(seed)
     plan = make_plan(segments, num_rows, CPU)
@@ -112,6 +115,7 @@ def test_blocks_are_planned_once():
 
 def watch_biases(monkeypatch):
     seen = []
+    monkeypatch.setattr(packed_plan, "kernels_for", lambda *parts: None)
     attend = pieces.masked_attention
 
     def watched(query, key, value, bias, **options):

@@ -1,6 +1,7 @@
 """The plan of packed attention: which rows of a packed row attend to which, worked out once per batch for all
 layers.
 
+Where there are kernels for a layer's tensors, they walk the row itself (`packed_kernel`); what follows is for all other cases.
 Segments of similar length are laid side by side in right-padded blocks, inside attention only; everything
 else in the model sees the packed row without padding. In a plain block the keys of a segment are its prefix
 and then itself, and so are its queries: the prefix's queries are computed again and dropped, which lets a
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from dunwu.models.attention import LayerAttention
 from dunwu.models.block_attention import bias_dtype, causal_attention
+from dunwu.models.packed_kernel import Tiles, attend_tiles, cut_tiles, kernels_for
 from dunwu.models.pieces import MAX_BIAS_CELLS, Piece, attend_in_pieces, cut_pieces
 from dunwu.records import Segment
 
@@ -66,9 +68,13 @@ class PackedPlan:
     _plain_blocks: BlockPlan | None = field(default=None, repr=False)
     _masked_blocks: BlockPlan | None = field(default=None, repr=False)
     _kept: dict[tuple[int, int | None, torch.dtype], list[Piece]] = field(default_factory=dict, repr=False)
+    _tiles: dict[int, Tiles] = field(default_factory=dict, repr=False)
 
     def attend(self, query_THD: Tensor, key_TKD: Tensor, value_TKE: Tensor, layer: LayerAttention) -> Tensor:
         """The attention output (T, H, E) of one layer; see `AttentionContext`."""
+        if kernels_for(query_THD, key_TKD, value_TKE) is not None:
+            tiles = self.tiles(query_THD.shape[1] // key_TKD.shape[1])
+            return attend_tiles(query_THD, key_TKD, value_TKE, tiles, layer)
         longest = max(segment.end - segment.start + _prefix_length(segment) for segment in self.segments)
         window = layer.sliding_window if layer.sliding_window and layer.sliding_window < longest else None
         plan = self.blocks(masked=window is not None or layer.softcap is not None)
@@ -98,6 +104,12 @@ class PackedPlan:
                 return pieces
             self._kept[key] = list(pieces)
         return self._kept[key]
+
+    def tiles(self, group: int) -> Tiles:
+        """The tiles of layers with `group` query heads to a key head; worked out when first asked for."""
+        if group not in self._tiles:
+            self._tiles[group] = cut_tiles(self.segments, self.num_rows, group)
+        return self._tiles[group]
 
     def blocks(self, *, masked: bool) -> BlockPlan:
         """The blocks of layers without (or with) a window or softcap; worked out when first asked for."""
