@@ -4,10 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from dunwu.models import decode_kernels
 from dunwu.models import policy as policy_module
 from dunwu.models.decode_stack import decode_stack
 from dunwu.records import GenerationRequest, SamplingParams
 from dunwu.rollout.embedded import EmbeddedEngine
+
+from ..conftest import FAMILIES
 
 KNOWN = {"llama", "llama31", "smollm2", "qwen2", "qwen3"}
 
@@ -38,9 +41,18 @@ def without_stack(policy, requests, sampling):
         return EmbeddedEngine(policy).generate(requests, sampling)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("dtype", "kernels"),
+    [
+        (torch.float32, True),
+        (torch.float32, False),
+        (torch.bfloat16, False),
+    ],  # in 16 bit, kernels round less often
+)
 @pytest.mark.parametrize("known", sorted(KNOWN))
-def test_it_samples_what_the_modules_sample(known, dtype, tiny_policy, requests):
+def test_it_samples_what_the_modules_sample(known, dtype, kernels, tiny_policy, requests, monkeypatch):
+    if not kernels:
+        monkeypatch.setattr(decode_kernels, "library", lambda: None)
     policy = tiny_policy(known, dtype=dtype)
     sampling = SamplingParams(30, temperature=0.8, stop_token_ids=tuple(range(12)))
     ours, theirs = (
@@ -93,3 +105,19 @@ def test_a_layer_that_is_not_quite_the_family_s_is_not_taken_for_it(change, tiny
         case "class":
             layer.mlp.__class__ = type("OtherMLP", (type(layer.mlp),), {})
     assert decode_stack(model) is None
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_the_window_of_a_mistral_is_kept(kernels, tiny_policy, requests, monkeypatch):
+    """Its modules read the window from their configuration."""
+    if not kernels:
+        monkeypatch.setattr(decode_kernels, "library", lambda: None)
+    monkeypatch.setitem(FAMILIES, "mistral", {"model_type": "mistral", "head_dim": 8, "sliding_window": 3})
+    policy = tiny_policy("mistral")
+    assert decode_stack(policy.model) is not None
+    sampling = SamplingParams(12, temperature=0.0)
+    narrow = EmbeddedEngine(policy).generate(requests, sampling)
+    assert tokens(narrow) == tokens(without_stack(policy, requests, sampling))
+    FAMILIES["mistral"]["sliding_window"] = None
+    wide = EmbeddedEngine(tiny_policy("mistral")).generate(requests, sampling)
+    assert tokens(narrow) != tokens(wide)

@@ -24,6 +24,7 @@ from dunwu.models.kv_cache import KvCache, LayerStore
 class Running:
     """Which prompt each running sequence continues; valid until a sequence starts, ends or moves."""
 
+    places_B: Tensor
     prompt_lengths_B: Tensor
     members_PM: Tensor
     """Sequences of each prompt place, filled up with any."""
@@ -34,7 +35,7 @@ class Running:
     @classmethod
     def of(cls, places: Sequence[int], prompt_lengths: Sequence[int], device: torch.device) -> "Running":
         """Args: the prompt place and the prompt's length of the sequence in each slot 0, 1, 2, ..."""
-        places_B = np.asarray(places)
+        places_B = np.asarray(places, dtype=np.int64)
         counts_P = np.bincount(places_B)
         members_PM = np.zeros((len(counts_P), counts_P.max()), dtype=np.int64)
         order_B = np.argsort(places_B, kind="stable")
@@ -44,6 +45,7 @@ class Running:
         seats_B = np.empty(len(places_B), dtype=np.int64)
         seats_B[order_B] = places_B[order_B] * members_PM.shape[1] + rank_B
         return cls(
+            torch.from_numpy(places_B).to(device),
             torch.tensor(prompt_lengths, device=device),
             torch.from_numpy(members_PM).to(device),
             torch.from_numpy(seats_B).to(device),

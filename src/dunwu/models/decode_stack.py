@@ -20,6 +20,10 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from dunwu.models.attention import AttentionContext, LayerAttention
+from dunwu.models.decode_attention import DecodeContext
+from dunwu.models.decode_kernels import DecodeKernels, HeadShape, decode_kernels
+from dunwu.models.lean_attention import sliding_window
+from dunwu.models.lean_kernels import is_silu
 from dunwu.models.tiled_weights import can_tile, tiled_linear
 
 _KNOWN = frozenset({"Llama", "Mistral", "Qwen2", "Qwen3"})
@@ -45,15 +49,41 @@ class DecodeStack:
         self._embed, self._rotary = base.embed_tokens, base.rotary_emb
         self._layers = [_Layer.of(layer) for layer in base.layers[: base.config.num_hidden_layers]]
         self._norm = _Norm.of(base.norm)
+        self._kernels = None
+        if self._layers and all(is_silu(layer.activation) for layer in self._layers):
+            self._kernels = decode_kernels(self._layers[0].shape, base.embed_tokens.weight.dtype)
 
     def run(self, token_ids_B: Tensor, position_ids_B: Tensor, context: AttentionContext) -> Tensor:
         """The hidden states (B, D) after the final norm."""
         hidden_BD = self._embed(token_ids_B)
         cos_1BE, sin_1BE = self._rotary(hidden_BD[None], position_ids=position_ids_B[None])
+        if self._kernels is not None and isinstance(context, DecodeContext):
+            return self._run_kernels(self._kernels, hidden_BD, (cos_1BE[0], sin_1BE[0]), context)
         rotation = _Rotation.of(cos_1BE[0], sin_1BE[0])
         for layer in self._layers:
             hidden_BD = layer.run(hidden_BD, rotation, context)
         return self._norm(hidden_BD)
+
+    def _run_kernels(
+        self,
+        kernels: DecodeKernels,
+        hidden_BD: Tensor,
+        rotation: tuple[Tensor, Tensor],
+        context: DecodeContext,
+    ) -> Tensor:
+        """The same, with the kernels between the matrix products; the sum after a product is made before the next norm."""
+        delta_BD: Tensor | None = None
+        for layer in self._layers:
+            before, after = layer.norms
+            heads = layer.to_heads(kernels.add_and_norm(hidden_BD, delta_BD, before.weight, before.eps))
+            norm = None if layer.head_norm is None else (layer.head_norm.weight, layer.head_norm.eps)
+            mixed = kernels.attend(heads, rotation, norm, layer.shape, context, layer.attention)
+            delta_BD = layer.from_heads(mixed)
+            gate_and_up = layer.to_gate_and_up(
+                kernels.add_and_norm(hidden_BD, delta_BD, after.weight, after.eps)
+            )
+            delta_BD = layer.down(kernels.gated(gate_and_up))
+        return kernels.add_and_norm(hidden_BD, delta_BD, self._norm.weight, self._norm.eps)
 
 
 @dataclass(frozen=True)
@@ -100,10 +130,8 @@ class _Layer:
     """One decoder layer."""
 
     attention: LayerAttention
-    num_rotated: int
-    """Query and key heads, which lie before the values in the first product."""
-    num_queries: int
-    head_size: int
+    shape: HeadShape
+    """Of the heads in the first product: queries, keys, values."""
     norms: tuple[_Norm, _Norm]
     head_norm: _Norm | None
     to_heads: Linear
@@ -123,11 +151,9 @@ class _Layer:
             head_norm = _Norm.of(attention.q_norm, attention.k_norm, repeats=(num_queries, num_keys))
         return cls(
             attention=LayerAttention(
-                attention.layer_idx, float(attention.scaling), getattr(attention, "sliding_window", None)
+                attention.layer_idx, float(attention.scaling), sliding_window(attention)
             ),
-            num_rotated=num_queries + num_keys,
-            num_queries=num_queries,
-            head_size=size,
+            shape=HeadShape(num_queries, num_keys, size),
             norms=(_Norm.of(layer.input_layernorm), _Norm.of(layer.post_attention_layernorm)),
             head_norm=head_norm,
             to_heads=_joined(attention.q_proj, attention.k_proj, attention.v_proj),
@@ -139,14 +165,13 @@ class _Layer:
 
     def run(self, hidden_BD: Tensor, rotation: _Rotation, context: AttentionContext) -> Tensor:
         """The layer's output (B, D)."""
-        heads = self.to_heads(self.norms[0](hidden_BD)).view(len(hidden_BD), -1, self.head_size)
-        rotated, values = heads[:, : self.num_rotated], heads[:, self.num_rotated :]
+        num_queries, num_rotated = self.shape.num_queries, self.shape.num_queries + self.shape.num_keys
+        heads = self.to_heads(self.norms[0](hidden_BD)).view(len(hidden_BD), -1, self.shape.size)
+        rotated, values = heads[:, :num_rotated], heads[:, num_rotated:]
         if self.head_norm is not None:
             rotated = self.head_norm(rotated)
         rotated = rotation(rotated)
-        mixed = context.attend(
-            rotated[:, : self.num_queries], rotated[:, self.num_queries :], values, self.attention
-        )
+        mixed = context.attend(rotated[:, :num_queries], rotated[:, num_queries:], values, self.attention)
         hidden_BD = hidden_BD + self.from_heads(mixed.flatten(1))
         gate, up = self.to_gate_and_up(self.norms[1](hidden_BD)).chunk(2, -1)
         return self.down(self.activation(gate).mul_(up)).add_(hidden_BD)
