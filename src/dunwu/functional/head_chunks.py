@@ -7,6 +7,7 @@ Shape legend: N tokens, D hidden size, V vocabulary, C tokens of one chunk.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -69,9 +70,10 @@ class HeadForm:
 
 
 class Workspace:
-    """One buffer of a chunk's logits in the dtype of the inputs, and two wide ones of the few rows that are worked on at a time.
+    """One buffer of a chunk's logits in the dtype of the inputs, large enough for matrix products to be fast.
 
-    The wide rows stay in the processor's cache; the buffer of the chunk is large enough for matrix products to be fast.
+    Without kernels there are two wide ones besides, of the few rows that are worked on at a time: they stay in the processor's
+    cache.
 
     Args:
         product_CV: a buffer of an earlier workspace of the same inputs, to be used again; None: a new one.
@@ -90,30 +92,37 @@ class Workspace:
         shape = (min(head.rows, len(hidden_ND)), weight_VD.shape[0])
         self.product_CV = hidden_ND.new_empty(shape) if product_CV is None else product_CV
         self.slice_rows = max(1, min(shape[0], _SLICE_ELEMENTS // shape[1]))
-        wide_shape = (self.slice_rows, shape[1])
-        self._probs_SV = hidden_ND.new_empty(wide_shape, dtype=self.wide)
-        same = hidden_ND.dtype == self.wide
-        self._logits_SV = None if same else torch.empty_like(self._probs_SV)
+
+    def logits(self, hidden_CD: Tensor) -> Tensor:
+        """Compute the raw logits of a chunk, in `product_CV`, and return its part that holds them."""
+        product_CV = self.product_CV[: len(hidden_CD)]
+        if self.bias_V is None:
+            return torch.mm(hidden_CD, self.weight_VD.T, out=product_CV)
+        return torch.addmm(self.bias_V, hidden_CD, self.weight_VD.T, out=product_CV)
 
     def distributions(self, hidden_CD: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Yield a few rows of the chunk at a time: which, their logits after softcap and temperature, and the softmax of these.
 
         Both tensors are the caller's to overwrite and valid until the next rows; the same rows of `product_CV` may be written.
         """
-        product_CV = self.product_CV[: len(hidden_CD)]
-        if self.bias_V is None:
-            torch.mm(hidden_CD, self.weight_VD.T, out=product_CV)
-        else:
-            torch.addmm(self.bias_V, hidden_CD, self.weight_VD.T, out=product_CV)
+        product_CV = self.logits(hidden_CD)
         for rows in chunks(len(hidden_CD), self.slice_rows):
             logits_SV = product_CV[rows]
-            if self._logits_SV is not None:
-                logits_SV = self._logits_SV[: len(logits_SV)].copy_(logits_SV)
+            if logits_SV.dtype != self.wide:
+                logits_SV = self._wide_logits_SV[: len(logits_SV)].copy_(logits_SV)
             if self.head.softcap is not None:
                 logits_SV.div_(self.head.softcap).tanh_().mul_(self.head.softcap)
             if self.head.temperature != 1:
                 logits_SV.div_(self.head.temperature)
             yield rows, logits_SV, torch.softmax(logits_SV, -1, out=self._probs_SV[: len(logits_SV)])
+
+    @cached_property
+    def _probs_SV(self) -> Tensor:
+        return self.product_CV.new_empty((self.slice_rows, self.product_CV.shape[1]), dtype=self.wide)
+
+    @cached_property
+    def _wide_logits_SV(self) -> Tensor:
+        return torch.empty_like(self._probs_SV)
 
     def through_softcap(self, grad_SV: Tensor, logits_SV: Tensor) -> Tensor:
         """Turn a gradient with respect to capped logits, in place, into one with respect to raw ones; overwrites `logits_SV`."""

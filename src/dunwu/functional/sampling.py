@@ -9,15 +9,19 @@ trainer computes its log-probs at the same temperature over the whole vocabulary
 rounding and the first importance ratio is 1, whatever top-k, top-p and min-p are. The price is that it is not
 the log-prob of the filtered draw.
 
+Without filters it is done by a kernel in C (`logit_kernels`) where there is one, else, and with filters, by torch.
+
 Shape legend: B rows, V vocabulary, K candidates kept by a filter, W tokens of a block.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from dunwu.errors import NonFiniteError
+from dunwu.functional.logit_kernels import draw_tokens, logit_kernels
 
 _BLOCK = 128
 _HEAD_SIZES = (32, 512, 4096)  # how many of the likeliest tokens are tried before a row is sorted as a whole
@@ -30,6 +34,10 @@ class _Filters:
     top_k: int
     top_p: float
     min_p: float
+
+    @property
+    def keep_all(self) -> bool:
+        return not self.top_k and self.top_p == 1 and self.min_p == 0
 
 
 def sample_tokens(
@@ -67,21 +75,13 @@ def sample_tokens(
         NonFiniteError: a row holds NaN, +inf, or no finite logit (names the row).
     """
     filters = _checked_filters(logits_BV, uniforms_B, temperature, top_k, top_p, min_p)
-    elements = _CPU_SLICE_ELEMENTS if logits_BV.device.type == "cpu" else _ACCELERATOR_SLICE_ELEMENTS
-    rows = max(1, elements // logits_BV.shape[1])
-    temperatures = temperature.split(rows) if isinstance(temperature, Tensor) else None
-    parts = [
-        _sample_rows(
-            logits, uniforms, temperatures[index] if temperatures is not None else float(temperature), filters
-        )
-        for index, (logits, uniforms) in enumerate(
-            zip(logits_BV.split(rows), uniforms_B.split(rows), strict=True)
-        )
-    ]
-    token_ids_B, logprobs_B = (torch.cat(column) for column in zip(*parts, strict=True))
-    broken_B = ~torch.isfinite(logprobs_B)
-    if broken_B.any():
-        row = int(broken_B.nonzero()[0, 0])
+    kernels = logit_kernels(logits_BV)
+    if kernels and (filters.keep_all or (not isinstance(temperature, Tensor) and temperature == 0)):
+        token_ids_B, logprobs_B = draw_tokens(kernels, logits_BV, uniforms_B, temperature)
+    else:
+        token_ids_B, logprobs_B = _sample_slices(logits_BV, uniforms_B, temperature, filters)
+    if not math.isfinite(float(logprobs_B.sum())):  # one operation, for it is done at every token
+        row = int((~torch.isfinite(logprobs_B)).nonzero()[0, 0])
         raise NonFiniteError(
             f"logits of row {row} hold NaN, +inf or no finite value; no token can be drawn from them"
         )
@@ -113,6 +113,24 @@ def _checked_filters(
     return _Filters(0 if top_k >= logits_BV.shape[1] else top_k, top_p, min_p)
 
 
+def _sample_slices(
+    logits_BV: Tensor, uniforms_B: Tensor, temperature: float | Tensor, filters: _Filters
+) -> tuple[Tensor, Tensor]:
+    elements = _CPU_SLICE_ELEMENTS if logits_BV.device.type == "cpu" else _ACCELERATOR_SLICE_ELEMENTS
+    rows = max(1, elements // logits_BV.shape[1])
+    temperatures = temperature.split(rows) if isinstance(temperature, Tensor) else None
+    parts = [
+        _sample_rows(
+            logits, uniforms, temperatures[index] if temperatures is not None else float(temperature), filters
+        )
+        for index, (logits, uniforms) in enumerate(
+            zip(logits_BV.split(rows), uniforms_B.split(rows), strict=True)
+        )
+    ]
+    token_ids_B, logprobs_B = (torch.cat(column) for column in zip(*parts, strict=True))
+    return token_ids_B, logprobs_B
+
+
 def _sample_rows(
     logits_BV: Tensor, uniforms_B: Tensor, temperature: float | Tensor, filters: _Filters
 ) -> tuple[Tensor, Tensor]:
@@ -120,7 +138,7 @@ def _sample_rows(
     greedy_B = torch.as_tensor(temperature, device=logits_BV.device).eq(0).expand(len(logits_BV))
     if greedy_B.all():
         token_ids_B = _likeliest(logits_BV)
-    elif filters.top_k or filters.top_p < 1 or filters.min_p > 0:
+    elif not filters.keep_all:
         token_ids_B = _draw_filtered(probs_BV, uniforms_B, filters, _HEAD_SIZES)
     else:
         token_ids_B = _draw(probs_BV, uniforms_B)
