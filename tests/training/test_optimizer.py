@@ -71,6 +71,18 @@ def same(found: Any, expected: Any) -> bool:
     return bool(found == expected)
 
 
+def close(found: Any, expected: Any) -> bool:
+    """Equal but for the last bits, which another CPU's torch may round otherwise than a kernel does."""
+    if isinstance(expected, Tensor):
+        rtol = 2**-7 if found.dtype == torch.bfloat16 else 1e-4
+        return found.dtype == expected.dtype and torch.allclose(found, expected, rtol=rtol, atol=1e-7)
+    if isinstance(expected, dict):
+        return found.keys() == expected.keys() and all(close(found[key], expected[key]) for key in expected)
+    if isinstance(expected, list):
+        return len(found) == len(expected) and all(map(close, found, expected))
+    return bool(found == (pytest.approx(expected, rel=1e-4) if isinstance(expected, float) else expected))
+
+
 def saved(optimizer: MasterAdamW) -> dict[str, Any]:
     """The optimizer's state by way of a file."""
     file = io.BytesIO()
@@ -78,6 +90,15 @@ def saved(optimizer: MasterAdamW) -> dict[str, Any]:
     file.seek(0)
     state: dict[str, Any] = torch.load(file, weights_only=True)
     return state
+
+
+@pytest.fixture(params=["kernels", "torch"], autouse=True)
+def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """All of this holds with the kernels, where there are some, and with torch alone."""
+    if request.param == "torch":
+        monkeypatch.setattr(master_weights, "library", lambda: None)
+    way: str = request.param
+    return way
 
 
 @pytest.fixture(params=[64, 2**20], ids=["cut", "whole"], autouse=True)
@@ -94,7 +115,10 @@ CONFIGS = {
 
 @pytest.mark.parametrize("kind", ["llama", "smollm2"])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_weights_masters_and_moments_are_those_of_plain_torch(name: str, kind: str, tiny_model: Any) -> None:
+def test_weights_masters_and_moments_are_those_of_plain_torch(
+    name: str, kind: str, way: str, tiny_model: Any
+) -> None:
+    agree = same if way == "torch" else close
     config = OptimizerConfig.model_validate({**CONFIGS[name], "schedule": {"kind": "cosine"}})
     model = tiny_model(kind, seed=1, dtype=torch.bfloat16)
     plain_model = copy.deepcopy(model)
@@ -104,11 +128,11 @@ def test_weights_masters_and_moments_are_those_of_plain_torch(name: str, kind: s
             optimizer.backward(loss)
             assert all(param.grad is None for param in model.parameters())
             plain.backward(plain_loss)
-        assert optimizer.step(step) == plain.step(optimizer.learning_rate(step))
+        assert agree(optimizer.step(step), plain.step(optimizer.learning_rate(step)))
         for found, expected in zip(model.parameters(), plain_model.parameters(), strict=True):
-            assert same(found, expected)
+            assert agree(found.detach(), expected.detach())
     state = saved(optimizer)
-    assert same(state, {"inner": plain.inner.state_dict(), "masters": [m.detach() for m in plain.masters]})
+    assert agree(state, {"inner": plain.inner.state_dict(), "masters": [m.detach() for m in plain.masters]})
     assert any((m.bfloat16().float() != m).any() for m in state["masters"])
 
 

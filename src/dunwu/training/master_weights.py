@@ -15,10 +15,13 @@ from torch.optim.adamw import adamw
 
 from dunwu.functional.phases import phase
 from dunwu.functional.split_float import KeptWhole, join, split
+from dunwu.kernels.build import library
+from dunwu.training.split_adamw import split_adamw_
 
 _PIECE_ELEMENTS = 2**20
-"""4 MB in float32. A multiple of what a processor's registers hold: the elements at a tensor's end that do not fill them are
-computed by other instructions, and are the same ones however the tensor is cut."""
+_REGISTER_ELEMENTS = 64
+"""A piece is 4 MB in float32, and a multiple of what a processor's registers hold. The elements at a tensor's end that do not
+fill them are a piece of their own: torch computes them by other instructions, however the tensor is cut, and kernels do not."""
 
 Moments = dict[str, Tensor]
 """AdamW's state of a parameter: `exp_avg` and `exp_avg_sq`, float32, of its shape, and `step`, how many steps were made."""
@@ -86,12 +89,20 @@ class SplitMaster:
         assert self._has_grad
         step = moments["step"].clone()
         tensors = (self.param.detach(), self._offsets, self._sum, moments["exp_avg"], moments["exp_avg_sq"])
+        flat = self._sum.device.type == "cpu" and all(tensor.is_contiguous() for tensor in tensors)
+        kernels = library() if flat else None
         for number, (param, offsets, grad, mean, square) in enumerate(_pieces(*tensors)):
+            if kernels and grad.numel() % _REGISTER_ELEMENTS == 0:
+                piece = (param, offsets, grad, mean, square)
+                kept = split_adamw_(kernels, piece, self._kept.get(number), int(step) + 1, settings)
+                self._keep(number, kept)
+                continue
             master = join(param, offsets, self._kept.get(number))
             of_piece = {"exp_avg": mean, "exp_avg_sq": square, "step": moments["step"].copy_(step)}
             _adamw(master, grad, of_piece, settings)
             param.copy_(master)
             self._keep(number, split(master, param, offsets))
+        moments["step"].copy_(step + 1)
 
     @torch.no_grad()
     def master(self) -> Tensor:
@@ -124,5 +135,7 @@ def _adamw(master: Tensor, grad: Tensor, moments: Moments, settings: dict[str, A
 def _pieces(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Cut tensors of one shape in the same places; yields views. Those that do not lie in one stretch each stay whole."""
     if all(tensor.is_contiguous() for tensor in tensors):
-        return zip(*(tensor.view(-1).split(_PIECE_ELEMENTS) for tensor in tensors), strict=True)
+        whole = tensors[0].numel() // _REGISTER_ELEMENTS * _REGISTER_ELEMENTS
+        parts = ([*t.view(-1)[:whole].split(_PIECE_ELEMENTS), t.view(-1)[whole:]] for t in tensors)
+        return (piece for piece in zip(*parts, strict=True) if piece[0].numel())
     return iter([tensors])
