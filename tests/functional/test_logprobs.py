@@ -1,5 +1,5 @@
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,19 +9,11 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dunwu.functional import head_chunks
-from dunwu.functional import logprobs as module
 from dunwu.functional.head_chunks import REFERENCE_VOCAB, Workspace, chunk_rows
 from dunwu.functional.logprobs import chunked_logprobs
 from dunwu.kernels.build import library
 
-
-@pytest.fixture(params=["kernels", "torch"], autouse=True, scope="module")
-def way(request: pytest.FixtureRequest) -> Iterator[str]:
-    """All of this holds with the kernels, where there are some, and with torch alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "torch":
-            patch.setattr(module, "logit_kernels", lambda logits: None)
-        yield request.param
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def full_logprobs(

@@ -1,5 +1,4 @@
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,13 +25,7 @@ steady = settings(deadline=None, derandomize=True, max_examples=60)
 VOCABS = [1, 5, 128, 129, 1000, 1280]
 
 
-@pytest.fixture(params=["kernels", "torch"], autouse=True, scope="module")
-def way(request: pytest.FixtureRequest) -> Iterator[str]:
-    """All of this holds with the kernels, where there are some, and with torch alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "torch":
-            patch.setattr(module, "logit_kernels", lambda logits: None)
-        yield request.param
+pytestmark = pytest.mark.usefixtures("way")
 
 
 def make_logits(rows: int, vocab: int, spread: float = 3.0) -> Tensor:

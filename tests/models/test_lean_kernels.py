@@ -7,6 +7,7 @@ from transformers.activations import SiLUActivation
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from dunwu.kernels import build
+from dunwu.kernels.call import kernels_for
 from dunwu.models import lean_kernels
 from dunwu.models.lean_attention import _Rotation
 from dunwu.models.lean_layers import _LinearOfGated, _RmsNorm
@@ -192,8 +193,8 @@ def test_the_number_of_threads_changes_no_bit(dtype):
 
 def test_what_kernels_are_there_for():
     single, half = torch.ones(2), torch.ones(2, dtype=torch.bfloat16)
-    assert lean_kernels.kernels_for(single, single) is build.library()
-    assert lean_kernels.kernels_for(half) is build.library()
+    assert kernels_for(single, single) is build.library()
+    assert kernels_for(half) is build.library()
     for tensors in [
         (single, half),
         (single.double(),),
@@ -201,4 +202,4 @@ def test_what_kernels_are_there_for():
         (single.to("meta"),),
         (single.half(),),
     ]:
-        assert lean_kernels.kernels_for(*tensors) is None
+        assert kernels_for(*tensors) is None

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dunwu.config.cache import cache_root
 from dunwu.errors import DependencyError
 from dunwu.models import smollm2
 
@@ -58,11 +59,11 @@ def leftovers(cache):
 
 
 def test_the_cache_is_in_the_home_folder_unless_named(monkeypatch, cache):
-    assert smollm2.cache_root() == cache
+    assert cache_root() == cache
     monkeypatch.setenv("DUNWU_CACHE", "~/elsewhere")
-    assert smollm2.cache_root() == Path.home() / "elsewhere"
+    assert cache_root() == Path.home() / "elsewhere"
     monkeypatch.delenv("DUNWU_CACHE")
-    assert smollm2.cache_root() == Path.home() / ".cache" / "dunwu"
+    assert cache_root() == Path.home() / ".cache" / "dunwu"
 
 
 def test_an_installed_package_is_used_without_pip(tmp_path, monkeypatch, converted, cache):

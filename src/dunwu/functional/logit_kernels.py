@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dunwu.kernels.build import library
-from dunwu.kernels.call import SUFFIXES, call
+from dunwu.kernels.call import call, kernels_for
 
 DRAW_BLOCK = 128
 """Tokens whose mass is summed up for a draw, as in `logits.c`."""
@@ -21,7 +20,7 @@ DRAW_BLOCK = 128
 
 def logit_kernels(logits: Tensor) -> ctypes.CDLL | None:
     """The loops for logits of this dtype and place; None where there are none."""
-    return library() if logits.dtype in SUFFIXES and logits.device.type == "cpu" else None
+    return kernels_for(logits)
 
 
 @dataclass(frozen=True)

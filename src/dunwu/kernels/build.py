@@ -23,6 +23,7 @@ from pathlib import Path
 
 import torch
 
+from dunwu.config.cache import cache_root
 from dunwu.config.processor import cpu_fields
 from dunwu.errors import ConfigError, DunwuWarning
 
@@ -78,8 +79,7 @@ def _load() -> tuple[ctypes.CDLL | None, str]:
 
 def cache_folder() -> Path:
     """Where what was built is kept."""
-    root = Path(os.environ.get("DUNWU_CACHE") or Path.home() / ".cache" / "dunwu").expanduser()
-    return root / "kernels"
+    return cache_root() / "kernels"
 
 
 def _built() -> Path:

@@ -8,7 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dunwu.kernels import build
+
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16"}
+
+
+def kernels_for(*tensors: Tensor) -> ctypes.CDLL | None:
+    """The kernels, if there are any and all tensors are of one dtype that they know, on a CPU, and not empty."""
+    dtype = tensors[0].dtype
+    if dtype not in SUFFIXES:
+        return None
+    for tensor in tensors:
+        if tensor.device.type != "cpu" or tensor.dtype != dtype or not tensor.numel():
+            return None
+    return build.library()
 
 
 def call(

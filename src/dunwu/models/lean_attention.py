@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from dunwu.kernels.call import kernels_for
 from dunwu.models import lean_kernels
 from dunwu.models.attention import ATTENTION_NAME, LayerAttention, dunwu_attention, register_attention
 
@@ -92,7 +93,7 @@ class _Rotation(torch.autograd.Function):
 
 
 def _rotate(heads_THD: Tensor, cos_TD: Tensor, sin_TD: Tensor, *, backward: bool) -> Tensor:
-    kernels = lean_kernels.kernels_for(heads_THD, cos_TD, sin_TD)
+    kernels = kernels_for(heads_THD, cos_TD, sin_TD)
     assert kernels is not None, "a rotation was begun without kernels"
     return lean_kernels.rotate(kernels, heads_THD, cos_TD, sin_TD, backward=backward)
 
@@ -108,7 +109,7 @@ def _serves(
     wanted = (1, hidden.shape[1], module.head_dim)
     if module.head_dim % 2 or any(part.shape != wanted or part.requires_grad for part in embeddings):
         return False
-    return lean_kernels.kernels_for(hidden, module.q_proj.weight, *embeddings) is not None
+    return kernels_for(hidden, module.q_proj.weight, *embeddings) is not None
 
 
 def sliding_window(module: Any) -> int | None:

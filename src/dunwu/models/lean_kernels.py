@@ -1,7 +1,7 @@
 """The loops in C behind the lean layers, called with tensors.
 
-Each function wants what `kernels_for` was asked about, makes contiguous what is not, and knows nothing of autograd. The torch
-operations that do the same stand with the layers (`lean_layers`, `lean_attention`), which call this.
+Each function wants what `kernels.call.kernels_for` was asked about, makes contiguous what is not, and knows nothing of autograd.
+The torch operations that do the same stand with the layers (`lean_layers`, `lean_attention`), which call this.
 
 Shape legend: T rows, D hidden size or head size, H heads.
 """
@@ -12,22 +12,10 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import SiLUActivation
 
-from dunwu.kernels import build
-from dunwu.kernels.call import SUFFIXES, call
+from dunwu.kernels.call import call
 
 _NORM_BLOCKS = 32
 """Rows are cut into so many blocks where a weight's gradient is summed, whatever the threads."""
-
-
-def kernels_for(*tensors: Tensor) -> ctypes.CDLL | None:
-    """The kernels, if there are any and all tensors are of one dtype that they know, on a CPU, and not empty."""
-    first = tensors[0]
-    if first.dtype not in SUFFIXES:
-        return None
-    for tensor in tensors:
-        if tensor.device.type != "cpu" or tensor.dtype != first.dtype or not tensor.numel():
-            return None
-    return build.library()
 
 
 def norm(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from dunwu.kernels.call import kernels_for
 from dunwu.models import lean_kernels
 from dunwu.models.lean_attention import (
     agrees_in_attention,
@@ -54,7 +55,7 @@ class _RmsNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight_D: Tensor, eps: float, unit_offset: bool) -> Tensor:
         ctx.unit_offset = unit_offset
-        if kernels := lean_kernels.kernels_for(hidden, weight_D):
+        if kernels := kernels_for(hidden, weight_D):
             normed, inverse_rms = lean_kernels.norm(kernels, hidden, weight_D, eps, unit_offset)
             ctx.save_for_backward(hidden, weight_D, inverse_rms)
             return normed
@@ -70,7 +71,7 @@ class _RmsNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         hidden, weight_D, inverse_rms = saved = ctx.saved_tensors
-        if kernels := lean_kernels.kernels_for(hidden, weight_D, grad_outputs[0]):
+        if kernels := kernels_for(hidden, weight_D, grad_outputs[0]):
             options = {"unit_offset": ctx.unit_offset, "weight_too": ctx.needs_input_grad[1]}
             return *lean_kernels.norm_backward(kernels, grad_outputs[0], saved, **options), None, None
         grad = grad_outputs[0].float()
@@ -119,7 +120,7 @@ class _LinearOfGated(torch.autograd.Function):
 
 def _gated(gate: Tensor, up: Tensor, activation: Callable[[Tensor], Tensor]) -> Tensor:
     """activation(gate) * up"""
-    kernels = lean_kernels.kernels_for(gate, up) if lean_kernels.is_silu(activation) else None
+    kernels = kernels_for(gate, up) if lean_kernels.is_silu(activation) else None
     return lean_kernels.silu_gate(kernels, gate, up) if kernels else activation(gate) * up
 
 
@@ -127,7 +128,7 @@ def _gated_backward(
     grad_product: Tensor, gate: Tensor, up: Tensor, activation: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of gate and up, and their product again; nothing of `grad_product` is left."""
-    kernels = lean_kernels.kernels_for(gate, up, grad_product) if lean_kernels.is_silu(activation) else None
+    kernels = kernels_for(gate, up, grad_product) if lean_kernels.is_silu(activation) else None
     if kernels:
         return lean_kernels.silu_gate_backward(kernels, grad_product, gate, up)
     with torch.enable_grad():
@@ -141,7 +142,7 @@ def _norm(module: Any, hidden: Tensor) -> Tensor:
     """RMSNorm as in Llama, Qwen and DeepSeek."""
     if torch.is_grad_enabled():
         return _RmsNorm.apply(hidden, module.weight, module.variance_epsilon, False)
-    if kernels := lean_kernels.kernels_for(hidden, module.weight):
+    if kernels := kernels_for(hidden, module.weight):
         return lean_kernels.norm(kernels, hidden, module.weight, module.variance_epsilon, False)[0]
     return type(module).forward(module, hidden)
 
@@ -150,18 +151,14 @@ def _unit_offset_norm(module: Any, hidden: Tensor) -> Tensor:
     """RMSNorm as in Gemma, whose weight is an offset from 1."""
     if torch.is_grad_enabled():
         return _RmsNorm.apply(hidden, module.weight, module.eps, True)
-    if kernels := lean_kernels.kernels_for(hidden, module.weight):
+    if kernels := kernels_for(hidden, module.weight):
         return lean_kernels.norm(kernels, hidden, module.weight, module.eps, True)[0]
     return type(module).forward(module, hidden)
 
 
 def _gated_mlp(module: Any, hidden: Tensor) -> Tensor:
     """down(activation(gate(x)) * up(x))"""
-    kernels = (
-        lean_kernels.kernels_for(hidden, module.down_proj.weight)
-        if lean_kernels.is_silu(module.act_fn)
-        else None
-    )
+    kernels = kernels_for(hidden, module.down_proj.weight) if lean_kernels.is_silu(module.act_fn) else None
     if not torch.is_grad_enabled() and not kernels:
         return type(module).forward(module, hidden)
     down = module.down_proj

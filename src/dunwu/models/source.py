@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from dunwu.config.cache import cache_root
 from dunwu.config.check import model_folder
-from dunwu.models.smollm2 import cache_root
 
 
 def local_folder(path: str) -> Path | None:
